@@ -1,0 +1,109 @@
+/*
+ * vecmux/result.h: reading the result of a finished operation.
+ *
+ * What the accessors return lives as long as the op. An operation that runs, failed, or is of another kind has zero
+ * matches, ids and namespaces, and the bool accessors return false. Several threads may read one op, but the JSON of
+ * metadata is written when it is first asked for: vmx_op_match_metadata is for one thread at a time.
+ */
+#ifndef VECMUX_RESULT_H
+#define VECMUX_RESULT_H
+
+#include <vecmux/op.h>
+#include <vecmux/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* query, fetch */
+VMX_API size_t
+vmx_op_match_count(const vmx_op *op);
+VMX_API vmx_str
+vmx_op_match_id(const vmx_op *op, size_t i);
+/* cosine and dotproduct: higher is closer; euclidean: the squared distance, lower is closer; 0 after a fetch */
+VMX_API float
+vmx_op_match_score(const vmx_op *op, size_t i);
+/* empty unless asked for */
+VMX_API vmx_floats
+vmx_op_match_values(const vmx_op *op, size_t i);
+VMX_API vmx_sparse
+vmx_op_match_sparse(const vmx_op *op, size_t i);
+/* A JSON object; ptr is NULL where there is none, where it was not asked for, or when memory is out. Not thread safe. */
+VMX_API vmx_str
+vmx_op_match_metadata(vmx_op *op, size_t i);
+
+/* list */
+VMX_API size_t
+vmx_op_id_count(const vmx_op *op);
+VMX_API vmx_str
+vmx_op_id(const vmx_op *op, size_t i);
+
+/* list, list_namespaces, fetch by filter: where to go on; ptr is NULL on the last page */
+VMX_API vmx_str
+vmx_op_next_token(const vmx_op *op);
+
+/* upsert: how many records the server stored */
+VMX_API bool
+vmx_op_count(const vmx_op *op, uint64_t *count);
+
+/* update: how many records matched; false where the server did not say */
+VMX_API bool
+vmx_op_matched(const vmx_op *op, int64_t *count);
+
+/* query, fetch, list: what the server charged; false where it did not say */
+VMX_API bool
+vmx_op_read_units(const vmx_op *op, uint32_t *units);
+VMX_API bool
+vmx_op_egress_bytes(const vmx_op *op, uint32_t *bytes);
+
+/* The log sequence number of a write, or the one up to which a read's index has come; false where none was sent. */
+VMX_API bool
+vmx_op_lsn(const vmx_op *op, uint64_t *lsn);
+
+/* The state of an index. The has_ fields tell absent from zero. */
+typedef struct vmx_index_state {
+    size_t size;
+    uint64_t vector_count;
+    uint32_t dimension;
+    bool has_dimension;  /* false in a sparse index */
+    vmx_str metric;      /* "cosine", "euclidean", "dotproduct"; ptr is NULL where the server did not say */
+    vmx_str vector_type; /* "dense", "sparse"; likewise */
+    float index_fullness;
+    float memory_fullness;
+    bool has_memory_fullness;
+    float storage_fullness;
+    bool has_storage_fullness;
+} vmx_index_state;
+
+VMX_API void
+vmx_index_state_init(vmx_index_state *state, size_t size);
+
+/* stats */
+VMX_API bool
+vmx_op_stats(const vmx_op *op, vmx_index_state *state);
+
+/* stats (name and count), describe_namespace, create_namespace, list_namespaces */
+VMX_API size_t
+vmx_op_namespace_count(const vmx_op *op);
+VMX_API vmx_str
+vmx_op_namespace_name(const vmx_op *op, size_t i);
+VMX_API uint64_t
+vmx_op_namespace_vector_count(const vmx_op *op, size_t i);
+/* approximate; 0 where the server did not say */
+VMX_API uint64_t
+vmx_op_namespace_size_bytes(const vmx_op *op, size_t i);
+/* the metadata fields that are indexed for filters */
+VMX_API size_t
+vmx_op_namespace_field_count(const vmx_op *op, size_t i);
+VMX_API vmx_str
+vmx_op_namespace_field(const vmx_op *op, size_t i, size_t field);
+
+/* list_namespaces: how many there are in all; false where the server did not say */
+VMX_API bool
+vmx_op_total_count(const vmx_op *op, int64_t *count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VECMUX_RESULT_H */

@@ -1,0 +1,14 @@
+/*
+ * vecmux/vecmux.h: the whole library. Read in this order: types.h, config.h, client.h, op.h, index.h, result.h.
+ */
+#ifndef VECMUX_VECMUX_H
+#define VECMUX_VECMUX_H
+
+#include <vecmux/client.h>
+#include <vecmux/config.h>
+#include <vecmux/index.h>
+#include <vecmux/op.h>
+#include <vecmux/result.h>
+#include <vecmux/types.h>
+
+#endif /* VECMUX_VECMUX_H */

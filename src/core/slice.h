@@ -1,0 +1,58 @@
+/*
+ * core/slice.h: reference-counted bytes that are handed around without copies.
+ *
+ * A slice is a view into a block; whoever keeps a slice holds one reference on its block. The block's release function
+ * runs when the last reference goes, on whatever thread that happens: that moment, not the end of a call, is when memory
+ * is free again (gRPC core may hold bytes of a stalled peer long after the call has its status).
+ */
+#ifndef VMX_CORE_SLICE_H
+#define VMX_CORE_SLICE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct vmx_block vmx_block;
+
+struct vmx_block {
+    _Atomic size_t refs;
+    void (*release)(vmx_block *block); /* frees the block and what it stands for */
+};
+
+/* A block with `size_bytes` of memory behind it, one reference; *data is that memory. NULL when memory is out. */
+vmx_block *
+vmx_block_new(size_t size_bytes, uint8_t **data);
+
+/* Return their argument, or NULL for NULL; release always returns NULL. Any thread. */
+vmx_block *
+vmx_block_acquire(vmx_block *block);
+vmx_block *
+vmx_block_release(vmx_block *block);
+
+typedef struct vmx_slice {
+    const uint8_t *data;
+    size_t len;
+    vmx_block *block; /* NULL: static memory */
+} vmx_slice;
+
+/* A message in pieces. Owns a reference on each slice's block. Zero-initialised is the empty message. */
+typedef struct vmx_message {
+    vmx_slice *slices; /* points at `one`, or at memory of vmx_alloc */
+    size_t count;
+    size_t size_bytes; /* the sum of the slices' lengths */
+    vmx_slice one;
+} vmx_message;
+
+/* A message of one slice; takes over the caller's reference on `block`. */
+void
+vmx_message_init_one(vmx_message *message, vmx_block *block, const uint8_t *data, size_t len);
+
+/* Moves `from` to `to` and leaves `from` empty. Messages may not be copied by assignment (`slices` points inside). */
+void
+vmx_message_move(vmx_message *to, vmx_message *from);
+
+/* Drops the references; the message is empty afterwards. */
+void
+vmx_message_clear(vmx_message *message);
+
+#endif
