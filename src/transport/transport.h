@@ -26,7 +26,7 @@
 #include <vecmux/client.h>
 #include <vecmux/types.h>
 
-#include "core/arena.h"
+#include "core/reply.h"
 #include "core/slice.h"
 #include "core/strand.h"
 
@@ -55,26 +55,6 @@ typedef struct vmx_channel_options {
     void (*on_state)(void *user, vmx_channel_state state);
     void *user;
 } vmx_channel_options;
-
-/* --- replies ------------------------------------------------------------------------------------------------------ */
-
-/* How much of an attempt the server can have seen. Only a transport can tell (see grpc-c-core.md, traps). */
-typedef enum vmx_reach {
-    VMX_REACH_NONE = 0,    /* provably not processed: no connection, refused stream, GOAWAY above the last id */
-    VMX_REACH_UNKNOWN = 1, /* may have been processed */
-    VMX_REACH_SERVER = 2   /* the server itself answered with this status */
-} vmx_reach;
-
-/* The end of a stream. Everything is borrowed during the event, or copied into `arena` by vmx_reply_copy. */
-typedef struct vmx_reply {
-    int grpc_code; /* 0 to 16 */
-    vmx_str text;  /* grpc-message, or the transport's own words */
-    vmx_reach reach;
-    vmx_str peer;              /* "127.0.0.1:4711", or "" */
-    const vmx_header *headers; /* initial metadata, then trailers */
-    size_t header_count;       /* of both */
-    size_t initial_count;      /* how many of them are initial metadata */
-} vmx_reply;
 
 /* --- streams ------------------------------------------------------------------------------------------------------ */
 
