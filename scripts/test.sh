@@ -1,0 +1,62 @@
+#!/bin/bash
+# Builds vecmux and runs its tests; the last lines are ctest's summary, the exit code is ctest's.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<'TEXT'
+usage: scripts/test.sh [mode] [selection] [-R regex] [-j jobs]
+
+modes, each with a build directory of its own:
+  (none)       plain, in build/
+  --asan       address and undefined-behaviour sanitizers, in build-asan/
+  --tsan       thread sanitizer, in build-tsan/
+  --valgrind   Check suites under valgrind, in build-valgrind/
+
+selections:
+  (none)       tests labelled quick or threads
+  --quick      tests labelled quick
+  --long       all tests, those labelled long included
+  -R regex     only tests whose name matches, as in ctest
+  -j jobs      how many tests at a time (default 1: some of them measure time)
+TEXT
+}
+
+build=build sanitize= emulator= slow=1 jobs=1
+select=(-LE long)
+while [ $# -gt 0 ]; do
+    case $1 in
+    --asan) build=build-asan sanitize=address,undefined slow=4 ;;
+    --tsan) build=build-tsan sanitize=thread slow=8 ;;
+    --valgrind)
+        build=build-valgrind slow=20
+        emulator="valgrind;--quiet;--error-exitcode=99;--leak-check=full;--errors-for-leak-kinds=definite"
+        ;;
+    --quick) select=(-L '^quick$') ;;
+    --long) select=() ;;
+    -R) select+=(-R "${2:?-R needs a regular expression}") && shift ;;
+    -j) jobs=${2:?-j needs a number} && shift ;;
+    -h | --help) usage && exit 0 ;;
+    *) echo "test.sh: unknown argument \"$1\"; see scripts/test.sh --help" >&2 && exit 2 ;;
+    esac
+    shift
+done
+
+# Time limits are written for a plain build; the tests scale them by this factor.
+export VMX_TEST_SLOW=${VMX_TEST_SLOW:-$slow}
+# gRPC core and OpenBLAS are not built for the thread sanitizer: what they do among themselves is not reported, and
+# where they hand data to our code the hand-over is annotated in our source.
+export TSAN_OPTIONS="ignore_noninstrumented_modules=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
+export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
+
+scripts/deps.sh
+cmake -S . -B "$build" -G Ninja -DVECMUX_WERROR=ON "-DVECMUX_SANITIZE=$sanitize" \
+    "-DCMAKE_CROSSCOMPILING_EMULATOR=$emulator" >/dev/null
+ninja -C "$build" --quiet
+
+# The thread sanitizer of GCC 12 needs memory at fixed places, which a kernel that shuffles addresses widely takes away.
+run=()
+if [ "$sanitize" = thread ] && setarch -R true 2>/dev/null; then
+    run=(setarch -R)
+fi
+exec "${run[@]}" ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$jobs" "${select[@]}"
