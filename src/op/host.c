@@ -1,0 +1,229 @@
+#include "op/host.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/sync.h"
+#include "op/op.h"
+
+/* The host that this thread is driving, if any: what it changes itself needs no wake-up. */
+static _Thread_local vmx_host *driving_here;
+
+bool
+vmx_host_init(vmx_host *host, const vmx_host_vtable *vtable, bool driven)
+{
+    host->vtable = vtable;
+    host->driven = driven;
+    atomic_init(&host->refs, 1);
+    atomic_init(&host->sleepers, 0);
+    memset(&host->locked, 0, sizeof host->locked);
+    if (pthread_mutex_init(&host->lock, NULL) != 0)
+        return false;
+    if (!vmx_cond_init(&host->changed)) {
+        pthread_mutex_destroy(&host->lock);
+        return false;
+    }
+    return true;
+}
+
+void
+vmx_host_destroy(vmx_host *host)
+{
+    pthread_cond_destroy(&host->changed);
+    pthread_mutex_destroy(&host->lock);
+}
+
+vmx_host *
+vmx_host_acquire(vmx_host *host)
+{
+    atomic_fetch_add_explicit(&host->refs, 1, memory_order_relaxed);
+    return host;
+}
+
+void
+vmx_host_release(vmx_host *host)
+{
+    if (atomic_fetch_sub_explicit(&host->refs, 1, memory_order_acq_rel) == 1)
+        host->vtable->destroy(host);
+}
+
+bool
+vmx_host_add(vmx_host *host, vmx_op *op)
+{
+    pthread_mutex_lock(&host->lock);
+    bool open = !host->locked.closing;
+    if (open) {
+        op->run_prev = NULL;
+        op->run_next = host->locked.running;
+        if (op->run_next != NULL)
+            op->run_next->run_prev = op;
+        host->locked.running = op;
+        host->locked.running_count++;
+    }
+    pthread_mutex_unlock(&host->lock);
+    return open;
+}
+
+/* Claims the one call of `drained`. */
+static bool
+take_drained(vmx_host *host)
+{
+    bool drained = host->locked.closing && host->locked.running_count == 0 && !host->locked.drained;
+    if (drained)
+        host->locked.drained = true;
+    return drained;
+}
+
+void
+vmx_host_remove(vmx_host *host, vmx_op *op)
+{
+    pthread_mutex_lock(&host->lock);
+    if (op->run_prev != NULL)
+        op->run_prev->run_next = op->run_next;
+    else
+        host->locked.running = op->run_next;
+    if (op->run_next != NULL)
+        op->run_next->run_prev = op->run_prev;
+    host->locked.running_count--;
+    bool drained = take_drained(host);
+    pthread_mutex_unlock(&host->lock);
+    if (drained) {
+        host->vtable->drained(host);
+        vmx_host_changed(host);
+    }
+}
+
+void
+vmx_host_close(vmx_host *host)
+{
+    pthread_mutex_lock(&host->lock);
+    host->locked.closing = true;
+    bool drained = take_drained(host);
+    pthread_mutex_unlock(&host->lock);
+    if (drained)
+        host->vtable->drained(host);
+}
+
+void
+vmx_host_cancel_all(vmx_host *host)
+{
+    vmx_op *chain = NULL;
+    pthread_mutex_lock(&host->lock);
+    for (vmx_op *op = host->locked.running; op != NULL; op = op->run_next) {
+        if (op->cancel_chained)
+            continue;
+        op->cancel_chained = true;
+        op->cancel_next = chain;
+        chain = vmx_op_acquire(op);
+    }
+    pthread_mutex_unlock(&host->lock);
+    while (chain != NULL) {
+        vmx_op *op = chain;
+        chain = op->cancel_next;
+        vmx_op_cancel(op);
+        vmx_op_release(op);
+    }
+}
+
+static bool
+is_idle(void *arg)
+{
+    vmx_host *host = arg;
+    return host->locked.running_count == 0;
+}
+
+bool
+vmx_host_wait_idle(vmx_host *host, uint64_t deadline_us)
+{
+    for (;;) {
+        pthread_mutex_lock(&host->lock);
+        bool idle = is_idle(host);
+        pthread_mutex_unlock(&host->lock);
+        if (idle)
+            return true;
+        if (host->vtable->now(host) >= deadline_us)
+            return false;
+        vmx_host_drive(host, deadline_us, is_idle, host);
+    }
+}
+
+/* Adds one kind to the text; returns its new length. */
+static size_t
+append_kind(char *text, size_t size, size_t len, const char *name, size_t count)
+{
+    int added = snprintf(text + len, size - len, "%s%zu %s", len > 0 ? ", " : "", count, name);
+    return added > 0 && (size_t)added < size - len ? len + (size_t)added : len;
+}
+
+void
+vmx_host_describe_running(vmx_host *host, char *text, size_t size)
+{
+    const char *names[32];
+    size_t counts[32];
+    size_t kinds = 0;
+    pthread_mutex_lock(&host->lock);
+    for (vmx_op *op = host->locked.running; op != NULL; op = op->run_next) {
+        size_t i = 0;
+        while (i < kinds && names[i] != op->name)
+            i++;
+        if (i == kinds && kinds < 32) {
+            names[kinds] = op->name;
+            counts[kinds++] = 0;
+        }
+        if (i < kinds)
+            counts[i]++;
+    }
+    pthread_mutex_unlock(&host->lock);
+    size_t len = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < kinds; i++)
+        len = append_kind(text, size, len, names[i], counts[i]);
+}
+
+/* Drives with the lock given up; other sleepers look again afterwards. */
+static size_t
+drive_unlocked(vmx_host *host, uint64_t deadline_us)
+{
+    host->locked.driving = true;
+    pthread_mutex_unlock(&host->lock);
+    vmx_host *outer = driving_here;
+    driving_here = host;
+    size_t events = host->vtable->drive(host, deadline_us);
+    driving_here = outer;
+    pthread_mutex_lock(&host->lock);
+    host->locked.driving = false;
+    if (atomic_load(&host->sleepers) > 1)
+        pthread_cond_broadcast(&host->changed);
+    return events;
+}
+
+size_t
+vmx_host_drive(vmx_host *host, uint64_t deadline_us, bool (*done)(void *arg), void *arg)
+{
+    size_t events = 0;
+    atomic_fetch_add(&host->sleepers, 1);
+    pthread_mutex_lock(&host->lock);
+    if (done == NULL || !done(arg)) {
+        if (host->driven && !host->locked.driving && !host->locked.drained)
+            events = drive_unlocked(host, deadline_us);
+        else
+            vmx_cond_wait(&host->changed, &host->lock, deadline_us);
+    }
+    pthread_mutex_unlock(&host->lock);
+    atomic_fetch_sub(&host->sleepers, 1);
+    return events;
+}
+
+void
+vmx_host_changed(vmx_host *host)
+{
+    size_t own = driving_here == host ? 1 : 0;
+    if (atomic_load(&host->sleepers) <= own)
+        return;
+    pthread_mutex_lock(&host->lock);
+    bool wake = host->locked.driving && own == 0;
+    pthread_cond_broadcast(&host->changed);
+    pthread_mutex_unlock(&host->lock);
+    if (wake)
+        host->vtable->wake(host);
+}

@@ -1,0 +1,306 @@
+#include "op/queue.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/sync.h"
+#include "op/op.h"
+
+struct vmx_queue {
+    _Atomic size_t refs; /* the user's handle, and one for each op that completes here */
+    vmx_host *host;
+    int fd;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct {
+        vmx_op *head, *tail;
+        bool freed;    /* the user has given it back: nothing is queued any more */
+        bool watched;  /* somebody has asked for the descriptor */
+        bool signaled; /* the descriptor is readable */
+        bool woken;    /* vmx_queue_wake, not yet seen */
+        size_t pollers;
+        void (*wakeup)(void *user);
+        void *wakeup_user;
+        size_t wakeups_running;
+    } locked;
+};
+
+/* The queue whose wake-up function runs on this thread. */
+static _Thread_local vmx_queue *waking_here;
+
+static vmx_status
+queue_init(vmx_queue *queue, vmx_host *host, vmx_error *error)
+{
+    queue->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (queue->fd < 0)
+        return vmx_error_set(error, VMX_ERR_IO, "queue: no event descriptor: %s; raise the limit of open files",
+                             strerror(errno));
+    if (!vmx_cond_init(&queue->changed)) {
+        close(queue->fd);
+        return vmx_error_no_memory(error);
+    }
+    pthread_mutex_init(&queue->lock, NULL);
+    atomic_init(&queue->refs, 1);
+    queue->host = vmx_host_acquire(host);
+    return VMX_OK;
+}
+
+vmx_status
+vmx_queue_create(vmx_host *host, vmx_queue **out, vmx_error *error)
+{
+    *out = NULL;
+    vmx_queue *queue = vmx_calloc(1, sizeof *queue);
+    if (queue == NULL)
+        return vmx_error_no_memory(error);
+    vmx_status status = queue_init(queue, host, error);
+    if (status != VMX_OK)
+        vmx_dealloc(queue);
+    else
+        *out = queue;
+    return status;
+}
+
+vmx_queue *
+vmx_queue_acquire(vmx_queue *queue)
+{
+    atomic_fetch_add_explicit(&queue->refs, 1, memory_order_relaxed);
+    return queue;
+}
+
+void
+vmx_queue_release(vmx_queue *queue)
+{
+    if (atomic_fetch_sub_explicit(&queue->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    close(queue->fd);
+    pthread_cond_destroy(&queue->changed);
+    pthread_mutex_destroy(&queue->lock);
+    vmx_host_release(queue->host);
+    vmx_dealloc(queue);
+}
+
+vmx_host *
+vmx_queue_host(const vmx_queue *queue)
+{
+    return queue->host;
+}
+
+/* --- with the lock held -------------------------------------------------------------------------------------------- */
+
+static void
+link_locked(vmx_queue *queue, vmx_op *op)
+{
+    op->queued = true;
+    op->queue_next = NULL;
+    op->queue_prev = queue->locked.tail;
+    if (queue->locked.tail != NULL)
+        queue->locked.tail->queue_next = op;
+    else
+        queue->locked.head = op;
+    queue->locked.tail = op;
+}
+
+static void
+unlink_locked(vmx_queue *queue, vmx_op *op)
+{
+    op->queued = false;
+    if (op->queue_prev != NULL)
+        op->queue_prev->queue_next = op->queue_next;
+    else
+        queue->locked.head = op->queue_next;
+    if (op->queue_next != NULL)
+        op->queue_next->queue_prev = op->queue_prev;
+    else
+        queue->locked.tail = op->queue_prev;
+}
+
+/* Makes the descriptor readable exactly while events (or a wake) wait. */
+static void
+signal_locked(vmx_queue *queue)
+{
+    bool wanted = queue->locked.watched && (queue->locked.head != NULL || queue->locked.woken);
+    if (wanted == queue->locked.signaled)
+        return;
+    uint64_t value = 1;
+    ssize_t done = wanted ? write(queue->fd, &value, sizeof value) : read(queue->fd, &value, sizeof value);
+    if (done == (ssize_t)sizeof value)
+        queue->locked.signaled = wanted;
+}
+
+static size_t
+take_locked(vmx_queue *queue, vmx_event *events, size_t max)
+{
+    size_t count = 0;
+    while (count < max && queue->locked.head != NULL) {
+        vmx_op *op = queue->locked.head;
+        unlink_locked(queue, op);
+        events[count++] = (vmx_event){.op = op, .user = op->user, .status = op->error.code};
+    }
+    return count;
+}
+
+/* --- filling ------------------------------------------------------------------------------------------------------- */
+
+static void
+call_wakeup(vmx_queue *queue, void (*wakeup)(void *user), void *user)
+{
+    vmx_queue *outer = waking_here;
+    waking_here = queue;
+    vmx_callback_enter();
+    wakeup(user);
+    vmx_callback_leave();
+    waking_here = outer;
+    pthread_mutex_lock(&queue->lock);
+    queue->locked.wakeups_running--;
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void
+vmx_queue_push(vmx_queue *queue, vmx_op *op)
+{
+    void (*wakeup)(void *user) = NULL;
+    void *user = NULL;
+    vmx_queue_acquire(queue);
+    pthread_mutex_lock(&queue->lock);
+    if (!op->detached && !queue->locked.freed) {
+        bool was_empty = queue->locked.head == NULL;
+        link_locked(queue, op);
+        signal_locked(queue);
+        if (queue->locked.pollers > 0)
+            pthread_cond_signal(&queue->changed);
+        if (was_empty && queue->locked.wakeup != NULL) {
+            wakeup = queue->locked.wakeup;
+            user = queue->locked.wakeup_user;
+            queue->locked.wakeups_running++;
+        }
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (wakeup != NULL)
+        call_wakeup(queue, wakeup, user);
+    vmx_queue_release(queue);
+}
+
+void
+vmx_queue_detach(vmx_queue *queue, vmx_op *op)
+{
+    pthread_mutex_lock(&queue->lock);
+    op->detached = true;
+    if (op->queued) {
+        unlink_locked(queue, op);
+        signal_locked(queue);
+    }
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void
+vmx_queue_wake(vmx_queue *queue)
+{
+    if (vmx_forked())
+        return;
+    pthread_mutex_lock(&queue->lock);
+    queue->locked.woken = true;
+    signal_locked(queue);
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
+    vmx_host_changed(queue->host);
+}
+
+/* --- emptying ------------------------------------------------------------------------------------------------------ */
+
+/* What a poll can return now: events, or a wake. */
+static bool
+poll_ready(void *arg)
+{
+    vmx_queue *queue = arg;
+    pthread_mutex_lock(&queue->lock);
+    bool ready = queue->locked.head != NULL || queue->locked.woken;
+    pthread_mutex_unlock(&queue->lock);
+    return ready;
+}
+
+static void
+wait_for_push(vmx_queue *queue, uint64_t deadline_us)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->locked.pollers++;
+    bool in_time = true;
+    while (in_time && queue->locked.head == NULL && !queue->locked.woken)
+        in_time = vmx_cond_wait(&queue->changed, &queue->lock, deadline_us);
+    queue->locked.pollers--;
+    pthread_mutex_unlock(&queue->lock);
+}
+
+static void
+drive_until_ready(vmx_queue *queue, uint64_t deadline_us)
+{
+    while (!poll_ready(queue)) {
+        vmx_host_drive(queue->host, deadline_us, poll_ready, queue);
+        if (queue->host->vtable->now(queue->host) >= deadline_us)
+            return;
+    }
+}
+
+size_t
+vmx_queue_poll(vmx_queue *queue, vmx_event *events, size_t max, int64_t timeout_ms)
+{
+    if (max == 0 || vmx_forked() || vmx_callback_inside())
+        return 0;
+    uint64_t deadline_us = vmx_deadline_us(queue->host->vtable->now(queue->host), timeout_ms);
+    if (queue->host->driven)
+        drive_until_ready(queue, deadline_us);
+    else if (timeout_ms > 0)
+        wait_for_push(queue, deadline_us);
+    pthread_mutex_lock(&queue->lock);
+    size_t count = take_locked(queue, events, max);
+    if (count == 0)
+        queue->locked.woken = false;
+    signal_locked(queue);
+    pthread_mutex_unlock(&queue->lock);
+    return count;
+}
+
+/* --- the rest of the public face ----------------------------------------------------------------------------------- */
+
+int
+vmx_queue_fd(const vmx_queue *queue)
+{
+    vmx_queue *mutable = (vmx_queue *)queue;
+    pthread_mutex_lock(&mutable->lock);
+    mutable->locked.watched = true;
+    signal_locked(mutable);
+    pthread_mutex_unlock(&mutable->lock);
+    return queue->fd;
+}
+
+void
+vmx_queue_set_wakeup(vmx_queue *queue, void (*wakeup)(void *user), void *user)
+{
+    size_t own = waking_here == queue ? 1 : 0;
+    pthread_mutex_lock(&queue->lock);
+    queue->locked.wakeup = wakeup;
+    queue->locked.wakeup_user = user;
+    while (queue->locked.wakeups_running > own)
+        vmx_cond_wait(&queue->changed, &queue->lock, VMX_NEVER);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void
+vmx_queue_free(vmx_queue *queue)
+{
+    if (queue == NULL || vmx_forked())
+        return;
+    pthread_mutex_lock(&queue->lock);
+    queue->locked.freed = true;
+    queue->locked.wakeup = NULL;
+    while (queue->locked.head != NULL)
+        unlink_locked(queue, queue->locked.head);
+    pthread_mutex_unlock(&queue->lock);
+    vmx_queue_release(queue);
+}

@@ -1,0 +1,31 @@
+/*
+ * op/queue.h: where completions arrive, inside.
+ */
+#ifndef VMX_OP_QUEUE_H
+#define VMX_OP_QUEUE_H
+
+#include <vecmux/op.h>
+
+#include "op/host.h"
+
+vmx_status
+vmx_queue_create(vmx_host *host, vmx_queue **queue, vmx_error *error);
+
+vmx_queue *
+vmx_queue_acquire(vmx_queue *queue);
+void
+vmx_queue_release(vmx_queue *queue);
+
+/* The host that the queue belongs to. */
+vmx_host *
+vmx_queue_host(const vmx_queue *queue);
+
+/* Appends a finished op's event, unless the op was detached or the queue freed. */
+void
+vmx_queue_push(vmx_queue *queue, vmx_op *op);
+
+/* The user frees the op: its event, waiting or still to come, is dropped. */
+void
+vmx_queue_detach(vmx_queue *queue, vmx_op *op);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * rpc/failure.h: from the end of a call to an error that a person can act on.
+ *
+ * Messages have the form "<operation> at <endpoint>: <what happened>; <what to do>". Every function fills the whole of
+ * the call's error.
+ */
+#ifndef VMX_RPC_FAILURE_H
+#define VMX_RPC_FAILURE_H
+
+#include "rpc/call.h"
+
+/* From the last attempt's reply. */
+void
+vmx_failure_of_reply(vmx_call *call, bool retriable);
+
+/* The time was over while the call waited in line for a connection. */
+void
+vmx_failure_in_line(vmx_call *call);
+
+void
+vmx_failure_cancelled(vmx_call *call);
+
+void
+vmx_failure_no_memory(vmx_call *call);
+
+/* "UNAVAILABLE" for 14; "code 99" gives "UNKNOWN". Never NULL. */
+const char *
+vmx_grpc_code_name(int grpc_code);
+
+/* Our status for a gRPC code that is not OK. */
+vmx_status
+vmx_status_of_grpc(int grpc_code);
+
+#endif

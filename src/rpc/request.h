@@ -1,0 +1,30 @@
+/*
+ * rpc/request.h: what an engine says about a call that it wants made, and how it judges the reply.
+ */
+#ifndef VMX_RPC_REQUEST_H
+#define VMX_RPC_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/reply.h"
+#include "core/slice.h"
+
+/* One call. Owns `message`. */
+typedef struct vmx_request {
+    const char *method;  /* "/VectorService/Upsert"; static */
+    vmx_message message; /* the encoded request; sent again, not copied, when the call is repeated */
+    bool writes;         /* it changes the index: an unknown outcome is worth a word */
+    bool idempotent;     /* may be repeated when the outcome of an attempt is unknown */
+} vmx_request;
+
+typedef enum vmx_verdict {
+    VMX_VERDICT_OK = 0,
+    VMX_VERDICT_FINAL = 1,    /* repeating it cannot help */
+    VMX_VERDICT_RETRIABLE = 2 /* the same call may succeed later */
+} vmx_verdict;
+
+/* Judges one attempt's end. Pure; any thread. */
+typedef vmx_verdict (*vmx_classify)(const vmx_reply *reply);
+
+#endif
