@@ -9,7 +9,7 @@
 #include <vecmux/config.h>
 
 /*
- * The value of property `name`, which must exist with that type (an assertion says so otherwise). Texts end in NUL and
+ * The value of property `name`, which must exist with that type (the process aborts otherwise: it is a mistake in our code). Texts end in NUL and
  * are borrowed from `config`; "" when empty.
  */
 const char *

@@ -1,0 +1,190 @@
+#include "core/properties.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "core/sized.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* The range is written once, as numbers, and is text and check. */
+#define NUMBER(row_type, row_name, value, low, high, row_unit, text)                                                   \
+    {                                                                                                                  \
+        .name = row_name, .type = row_type, .default_value = value, .range = #low " to " #high, .unit = row_unit,      \
+        .min = low, .max = high, .help = text                                                                          \
+    }
+#define INT(...)   NUMBER(VMX_PROPERTY_INT, __VA_ARGS__)
+#define FLOAT(...) NUMBER(VMX_PROPERTY_FLOAT, __VA_ARGS__)
+#define TEXT(row_name, value, row_check, text)                                                                         \
+    {                                                                                                                  \
+        .name = row_name, .type = VMX_PROPERTY_STRING, .default_value = value, .range = "", .unit = "",                \
+        .check = row_check, .help = text                                                                               \
+    }
+#define SECRET(row_name, row_check, text)                                                                              \
+    {                                                                                                                  \
+        .name = row_name, .type = VMX_PROPERTY_STRING, .default_value = "", .range = "", .unit = "", .secret = true,   \
+        .check = row_check, .help = text                                                                               \
+    }
+#define BOOL(row_name, value, text)                                                                                    \
+    {                                                                                                                  \
+        .name = row_name, .type = VMX_PROPERTY_BOOL, .default_value = value, .range = "true, false", .unit = "",       \
+        .help = text                                                                                                   \
+    }
+#define ENUM(row_name, value, values, text)                                                                            \
+    {                                                                                                                  \
+        .name = row_name, .type = VMX_PROPERTY_ENUM, .default_value = value, .range = values, .unit = "", .help = text \
+    }
+#define FILE_OF(row_name, row_check, text)                                                                             \
+    {                                                                                                                  \
+        .name = row_name, .type = VMX_PROPERTY_FILE, .default_value = "", .range = "", .unit = "", .check = row_check, \
+        .help = text                                                                                                   \
+    }
+
+static const vmx_property_row rows[] = {
+    ENUM("engine", "pinecone", "pinecone", "The vector database that answers at the endpoint."),
+    TEXT("endpoint", "", VMX_CHECK_ENDPOINT,
+         "Where the server is: host:port, http://host:port (plain text) or https://host[:port] (TLS, port 443 if none "
+         "is given); IPv6 addresses in brackets. gRPC's names unix:path, dns:///host:port, ipv4:address:port and "
+         "ipv6:[address]:port are accepted too. A client cannot be opened without it."),
+    SECRET("api.key", VMX_CHECK_HEADER, "The key that is sent with every call. Empty: none is sent."),
+    TEXT("api.version", "2026-07", VMX_CHECK_HEADER,
+         "The version of the engine's API, sent as x-pinecone-api-version. Empty: none is sent."),
+    TEXT("user.agent", "", VMX_CHECK_HEADER,
+         "A product token such as myapp/1.2, added to the user agent that the server sees."),
+
+    ENUM("tls", "auto", "auto, on, off",
+         "Whether connections are encrypted. auto: off for http://, localhost, loopback addresses and Unix sockets, on "
+         "for everything else; a scheme in the endpoint decides before the address does."),
+    FILE_OF("tls.ca.file", VMX_CHECK_CERTIFICATES,
+            "A PEM file with the certificates of the authorities to trust, read when the property is set. Empty, and "
+            "tls.ca.pem empty too: those of the system."),
+    TEXT("tls.ca.pem", "", VMX_CHECK_CERTIFICATES,
+         "The same certificates as PEM text. Where both are set, both are trusted."),
+    TEXT("tls.server.name", "", VMX_CHECK_HEADER,
+         "The name that the server's certificate must carry. Empty: the endpoint's host."),
+    TEXT("proxy", "", VMX_CHECK_ADDRESS,
+         "host:port of an HTTP proxy that understands CONNECT. Never used for loopback addresses. Empty: none; the "
+         "environment is not read."),
+
+    INT("channel.count", "4", 1, 64, "",
+        "Connections of a client to its endpoint, one TCP connection each. Calls go to the ready one with the fewest "
+        "calls in flight."),
+    INT("channel.max.streams", "100", 1, 100000, "",
+        "Calls in flight on one connection; more wait for room, within their timeout."),
+    INT("io.threads", "1", 0, 16, "",
+        "Threads that drive the network. 0: none; the callers of vmx_op_wait, vmx_queue_poll and vmx_client_poll drive "
+        "it."),
+
+    INT("call.timeout.ms", "30000", 1, 86400000, "ms",
+        "How long a call may take, its retries and waits included, where its options do not say."),
+    BOOL("wait.for.ready", "false",
+         "true: a call waits for a connection until its timeout. false: it fails as soon as every connection has "
+         "failed and no attempt is left."),
+    INT("retry.max.attempts", "6", 1, 1000000, "",
+        "How often a call is sent at most, the first time included, where its options do not say. 1: no retries."),
+    INT("retry.initial.backoff.ms", "100", 1, 3600000, "ms",
+        "The upper end of the wait before the first retry; the wait is drawn evenly from 0 to there."),
+    INT("retry.max.backoff.ms", "5000", 1, 3600000, "ms", "The upper end of the wait never grows beyond this."),
+    FLOAT("retry.multiplier", "2", 1, 100, "", "By how much the upper end of the wait grows from retry to retry."),
+
+    INT("reconnect.initial.ms", "100", 10, 3600000, "ms", "The wait before a lost connection is tried again."),
+    INT("reconnect.max.ms", "2000", 10, 3600000, "ms",
+        "The wait between two tries to connect never grows beyond this."),
+    INT("keepalive.time.ms", "300000", 0, 86400000, "ms",
+        "After how long without traffic the server is asked whether it is still there. 0: never. Servers may refuse "
+        "what they find too frequent; theirs is often 300000."),
+    INT("keepalive.timeout.ms", "20000", 1, 86400000, "ms",
+        "A connection whose server does not answer that question within this time is closed."),
+
+    INT("receive.limit.bytes", "16m", 1024, 2147483647, "bytes", "The largest reply that is accepted."),
+    INT("upsert.max.vectors", "0", 0, 1000000, "",
+        "Vectors that one upsert may carry; more are refused before anything is sent. 0: the engine's limit "
+        "(pinecone: 1000)."),
+    INT("upsert.max.bytes", "0", 0, 2147483647, "bytes",
+        "Bytes that one upsert may have on the wire. 0: the engine's limit (pinecone: 2000000)."),
+    INT("metadata.max.bytes", "0", 0, 2147483647, "bytes",
+        "Bytes that the metadata of one vector may have as JSON. 0: the engine's limit (pinecone: 40960)."),
+};
+
+const vmx_property_row *
+vmx_property_row_at(size_t i)
+{
+    return i < COUNT(rows) ? &rows[i] : NULL;
+}
+
+size_t
+vmx_property_find(vmx_str name)
+{
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (strlen(rows[i].name) == name.len && memcmp(rows[i].name, name.ptr, name.len) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+#define NEAREST_MAX 40
+
+/* How many letters to insert, drop or change to make one of the other; case does not matter. */
+static size_t
+edit_distance(vmx_str a, vmx_str b)
+{
+    size_t row[NEAREST_MAX + 1];
+    for (size_t j = 0; j <= b.len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.len; j++) {
+            size_t above = row[j];
+            bool same = tolower((unsigned char)a.ptr[i - 1]) == tolower((unsigned char)b.ptr[j - 1]);
+            size_t best = diagonal + !same;
+            best = best <= above ? best : above + 1;
+            row[j] = best <= row[j - 1] ? best : row[j - 1] + 1;
+            diagonal = above;
+        }
+    }
+    return row[b.len];
+}
+
+const vmx_property_row *
+vmx_property_nearest(vmx_str name)
+{
+    const vmx_property_row *nearest = NULL;
+    size_t least = name.len / 3 + 1; /* farther than this is another word */
+    for (size_t i = 0; i < COUNT(rows) && name.len <= NEAREST_MAX; i++) {
+        size_t distance = edit_distance(name, vmx_str_from(rows[i].name));
+        if (distance < least) {
+            least = distance;
+            nearest = &rows[i];
+        }
+    }
+    return nearest;
+}
+
+size_t
+vmx_property_count(void)
+{
+    return COUNT(rows);
+}
+
+void
+vmx_property_init(vmx_property *property, size_t size)
+{
+    vmx_sized_init(property, size);
+}
+
+bool
+vmx_property_at(size_t i, vmx_property *property)
+{
+    const vmx_property_row *row = vmx_property_row_at(i);
+    if (!row)
+        return false;
+    vmx_property public_row = {.name = row->name,
+                               .type = row->type,
+                               .default_value = row->default_value,
+                               .range = row->range,
+                               .unit = row->unit,
+                               .help = row->help,
+                               .secret = row->secret};
+    vmx_sized_write(property, &public_row, sizeof public_row);
+    return true;
+}
