@@ -14,12 +14,18 @@
 #include "core/arena.h"
 #include "core/buffer.h"
 
-#define VMX_JSON_MAX_DEPTH 100
+/*
+ * Objects and lists inside each other, the outermost counted. Protobuf readers (the guard, the C++ and Python ones)
+ * stop at 100 messages inside each other; an object in an object is three of them (Struct, map entry, Value), and a
+ * reply puts metadata inside three more: 3 * 32 + 3 is 99. What is deeper would be sent and then not be readable.
+ */
+#define VMX_JSON_MAX_DEPTH 32
 
 /*
  * Reads a JSON object into a Struct whose memory is all in `arena`. `what` names the text in errors ("filter",
- * "metadata of vector 3 (id \"a\")"). Refused, with line and column: malformed JSON, anything but an object at the top,
- * duplicate keys, nesting over VMX_JSON_MAX_DEPTH, NUL in strings, invalid UTF-8, integers beyond 2^53.
+ * "metadata of vector 3 (id \"a\")"). Refused, with line and column (both from 1, in characters): malformed JSON,
+ * anything but an object at the top, duplicate keys, nesting over VMX_JSON_MAX_DEPTH, NUL in strings, invalid UTF-8,
+ * integers beyond 2^53.
  * Errors: VMX_ERR_INVALID, VMX_ERR_NO_MEMORY.
  */
 vmx_status
@@ -33,7 +39,7 @@ vmx_struct_from_json(vmx_arena *arena, vmx_str text, const char *what, Google__P
 void
 vmx_struct_to_json(const Google__Protobuf__Struct *value, vmx_buffer *json);
 
-/* Appends `text` as a JSON string with its quotes; control characters are escaped. */
+/* Appends `text`, which is UTF-8, as a JSON string with its quotes; control characters are escaped. */
 void
 vmx_json_append_string(vmx_buffer *json, vmx_str text);
 
