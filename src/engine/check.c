@@ -1,0 +1,148 @@
+#include "engine/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/sized.h"
+#include "wire/guard.h"
+
+#define MAX_ID_BYTES  512
+#define MAX_SPARSE    2048
+#define MAX_DIMENSION 20000
+#define EXPONENT_BITS 0x7f800000u /* all set: NaN or infinity (IEEE 754 binary32) */
+
+void
+vmx_vectors_at(const vmx_vectors *vectors, size_t i, vmx_vector *vector)
+{
+    size_t stride = vectors->stride != 0 ? vectors->stride : vectors->ptr->size;
+    vmx_sized_read(vector, sizeof *vector, (const char *)vectors->ptr + i * stride);
+}
+
+void
+vmx_check_name_vector(char name[VMX_CHECK_NAME_SIZE], size_t i, vmx_str id)
+{
+    snprintf(name, VMX_CHECK_NAME_SIZE, "upsert: vector %zu (id \"%.*s\")", i, vmx_error_clip(id),
+             id.ptr != NULL ? id.ptr : "");
+}
+
+vmx_status
+vmx_check_id(const char *what, vmx_str id, vmx_error *error)
+{
+    if (id.len == 0)
+        return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id is empty; give 1 to %d bytes", what, MAX_ID_BYTES);
+    if (id.len > MAX_ID_BYTES)
+        return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id \"%.*s...\" has %zu bytes; at most %d are allowed",
+                             what, vmx_error_clip(id), id.ptr, id.len, MAX_ID_BYTES);
+    if (memchr(id.ptr, '\0', id.len) != NULL || !vmx_utf8_valid(id))
+        return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id \"%.*s\" is not UTF-8 without NUL", what,
+                             vmx_error_clip(id), id.ptr);
+    return VMX_OK;
+}
+
+/* True if any value is NaN or infinite; written so that compilers vectorise it. */
+static bool
+any_not_finite(const float *values, size_t len)
+{
+    uint32_t found = 0;
+    for (size_t i = 0; i < len; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        found |= (bits & EXPONENT_BITS) == EXPONENT_BITS;
+    }
+    return found != 0;
+}
+
+vmx_status
+vmx_check_finite(const char *what, const char *part, const float *values, size_t len, vmx_error *error)
+{
+    if (!any_not_finite(values, len))
+        return VMX_OK;
+    size_t i = 0;
+    while (isfinite(values[i]))
+        i++;
+    return vmx_error_set(error, VMX_ERR_INVALID, "%s: %s[%zu] is %s; every value must be a finite number", what, part,
+                         i, isnan(values[i]) ? "NaN" : "infinite");
+}
+
+vmx_status
+vmx_check_sparse(const char *what, vmx_sparse sparse, vmx_error *error)
+{
+    if (sparse.len > MAX_SPARSE)
+        return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu sparse values; at most %d are allowed", what, sparse.len,
+                             MAX_SPARSE);
+    return vmx_check_finite(what, "sparse values", sparse.values, sparse.len, error);
+}
+
+vmx_status
+vmx_check_parts(const char *what, vmx_floats dense, vmx_sparse sparse, vmx_error *error)
+{
+    if (dense.len == 0 && sparse.len == 0)
+        return vmx_error_set(error, VMX_ERR_INVALID, "%s: no values; give dense values, sparse values or both", what);
+    if (dense.len > MAX_DIMENSION)
+        return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu dimensions; at most %d are allowed", what, dense.len,
+                             MAX_DIMENSION);
+    vmx_status status = vmx_check_finite(what, "values", dense.ptr, dense.len, error);
+    return status == VMX_OK ? vmx_check_sparse(what, sparse, error) : status;
+}
+
+static vmx_status
+check_vector(const vmx_vector *vector, size_t i, size_t dimension, const vmx_limits *limits, vmx_error *error)
+{
+    char name[VMX_CHECK_NAME_SIZE];
+    vmx_check_name_vector(name, i, vector->id);
+    vmx_status status = vmx_check_id(name, vector->id, error);
+    if (status == VMX_OK)
+        status = vmx_check_parts(name, vector->values, vector->sparse, error);
+    if (status != VMX_OK)
+        return status;
+    if (vector->values.len != dimension)
+        return vmx_error_set(error, VMX_ERR_INVALID,
+                             "%s: %zu dimensions, but vector 0 has %zu; a batch has one dimension", name,
+                             vector->values.len, dimension);
+    if (vector->metadata.len > limits->metadata_bytes)
+        return vmx_error_set(error, VMX_ERR_INVALID,
+                             "%s: metadata of %zu bytes; at most %zu are allowed (metadata.max.bytes)", name,
+                             vector->metadata.len, limits->metadata_bytes);
+    return VMX_OK;
+}
+
+vmx_status
+vmx_check_vectors(const vmx_vectors *vectors, const vmx_limits *limits, vmx_error *error)
+{
+    if (vectors->count == 0)
+        return vmx_error_set(error, VMX_ERR_INVALID, "upsert: no vectors; give at least one");
+    if (vectors->count > limits->upsert_vectors)
+        return vmx_error_set(error, VMX_ERR_TOO_LARGE,
+                             "upsert: %zu vectors in one request; at most %zu are allowed (upsert.max.vectors): split "
+                             "the batch",
+                             vectors->count, limits->upsert_vectors);
+    size_t dimension = 0;
+    for (size_t i = 0; i < vectors->count; i++) {
+        vmx_vector vector;
+        vmx_vectors_at(vectors, i, &vector);
+        if (i == 0)
+            dimension = vector.values.len;
+        vmx_status status = check_vector(&vector, i, dimension, limits, error);
+        if (status != VMX_OK)
+            return status;
+    }
+    return VMX_OK;
+}
+
+vmx_status
+vmx_check_ids(const char *what, const vmx_strs *ids, size_t max, vmx_error *error)
+{
+    if (ids->count > max)
+        return vmx_error_set(error, VMX_ERR_TOO_LARGE,
+                             "%s: %zu ids in one request; at most %zu are allowed: split them", what, ids->count, max);
+    for (size_t i = 0; i < ids->count; i++) {
+        char name[VMX_CHECK_NAME_SIZE];
+        snprintf(name, sizeof name, "%s: id %zu", what, i);
+        vmx_status status = vmx_check_id(name, ids->ptr[i], error);
+        if (status != VMX_OK)
+            return status;
+    }
+    return VMX_OK;
+}

@@ -1,0 +1,138 @@
+/* update and delete */
+#include "core/error.h"
+#include "engine/check.h"
+#include "engine/pinecone/pinecone.h"
+
+#define MAX_DELETE_IDS 1000
+
+/* --- update -------------------------------------------------------------------------------------------------------- */
+
+static void
+on_updated(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
+{
+    const Pinecone__UpdateResponse *response =
+        vmx_pinecone_unpack(machine, message, &pinecone__update_response__descriptor, next);
+    if (response == NULL)
+        return;
+    if (response->_matched_records_case == PINECONE__UPDATE_RESPONSE___MATCHED_RECORDS_MATCHED_RECORDS) {
+        machine->result->has_matched = true;
+        machine->result->matched = response->matched_records;
+    }
+    vmx_pinecone_note_lsn(machine, reply);
+    vmx_pinecone_done(machine, next);
+}
+
+static vmx_status
+check_update(const vmx_update *update, const vmx_limits *limits, vmx_error *error)
+{
+    bool by_id = update->id.len > 0;
+    bool has_values = update->values.len > 0 || update->sparse.len > 0;
+    if (by_id == (update->filter.len > 0))
+        return vmx_error_set(error, VMX_ERR_INVALID, "update: %s; give one of them",
+                             by_id ? "both an id and a filter" : "neither an id nor a filter");
+    if (!by_id && has_values)
+        return vmx_error_set(error, VMX_ERR_INVALID,
+                             "update: values cannot be set by filter; set metadata, or update one id");
+    if (!has_values && update->set_metadata.len == 0)
+        return vmx_error_set(error, VMX_ERR_INVALID, "update: nothing to set; give values, sparse values or metadata");
+    if (update->set_metadata.len > limits->metadata_bytes)
+        return vmx_error_set(error, VMX_ERR_INVALID,
+                             "update: metadata of %zu bytes; at most %zu are allowed (metadata.max.bytes)",
+                             update->set_metadata.len, limits->metadata_bytes);
+    vmx_status status = by_id ? vmx_check_id("update", update->id, error) : VMX_OK;
+    return status == VMX_OK && has_values ? vmx_check_parts("update", update->values, update->sparse, error) : status;
+}
+
+static vmx_status
+fill_update(vmx_arena *scratch, const vmx_update *update, Pinecone__UpdateRequest *request, vmx_error *error)
+{
+    if (update->id.len > 0 && (request->id = vmx_pinecone_text(scratch, update->id)) == NULL)
+        return vmx_error_no_memory(error);
+    request->n_values = update->values.len;
+    request->values = (float *)(uintptr_t)update->values.ptr;
+    if (update->dry_run) {
+        request->_dry_run_case = PINECONE__UPDATE_REQUEST___DRY_RUN_DRY_RUN;
+        request->dry_run = true;
+    }
+    vmx_status status = vmx_pinecone_sparse(scratch, update->sparse, &request->sparse_values, error);
+    if (status == VMX_OK)
+        status = vmx_pinecone_struct(scratch, update->set_metadata, "update: metadata", &request->set_metadata, error);
+    return status == VMX_OK ? vmx_pinecone_struct(scratch, update->filter, "update: filter", &request->filter, error)
+                            : status;
+}
+
+vmx_status
+vmx_pinecone_update(vmx_machine *machine, const vmx_update *update, vmx_step *first)
+{
+    vmx_status status = check_update(update, &machine->engine->limits, machine->error);
+    if (status != VMX_OK)
+        return status;
+    vmx_arena scratch = {0};
+    Pinecone__UpdateRequest request = PINECONE__UPDATE_REQUEST__INIT;
+    request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
+    machine->on_reply = on_updated;
+    status = fill_update(&scratch, update, &request, machine->error);
+    if (status == VMX_OK)
+        status = vmx_pinecone_call(machine, "/VectorService/Update", &request.base, !update->dry_run, update->dry_run,
+                                   first);
+    vmx_arena_reset(&scratch);
+    return status;
+}
+
+/* --- delete -------------------------------------------------------------------------------------------------------- */
+
+static void
+on_deleted(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
+{
+    if (vmx_pinecone_unpack(machine, message, &pinecone__delete_response__descriptor, next) == NULL)
+        return;
+    vmx_pinecone_note_lsn(machine, reply);
+    vmx_pinecone_done(machine, next);
+}
+
+static vmx_status
+check_delete(const vmx_delete *del, vmx_error *error)
+{
+    int ways = (del->ids.count > 0) + (del->filter.len > 0) + del->all;
+    if (ways != 1)
+        return vmx_error_set(error, VMX_ERR_INVALID, "delete: %d of ids, filter and all are given; give exactly one",
+                             ways);
+    return vmx_check_ids("delete", &del->ids, MAX_DELETE_IDS, error);
+}
+
+static vmx_status
+fill_delete(vmx_arena *scratch, const vmx_delete *del, Pinecone__DeleteRequest *request, vmx_error *error)
+{
+    request->delete_all = del->all;
+    request->n_ids = del->ids.count;
+    request->ids = vmx_pinecone_texts(scratch, &del->ids);
+    if (request->ids == NULL)
+        return vmx_error_no_memory(error);
+    return vmx_pinecone_struct(scratch, del->filter, "delete: filter", &request->filter, error);
+}
+
+vmx_status
+vmx_pinecone_delete(vmx_machine *machine, const vmx_delete *del, vmx_step *first)
+{
+    vmx_status status = check_delete(del, machine->error);
+    if (status != VMX_OK)
+        return status;
+    vmx_arena scratch = {0};
+    Pinecone__DeleteRequest request = PINECONE__DELETE_REQUEST__INIT;
+    request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
+    machine->on_reply = on_deleted;
+    status = fill_delete(&scratch, del, &request, machine->error);
+    if (status == VMX_OK)
+        status = vmx_pinecone_call(machine, "/VectorService/Delete", &request.base, true, del->ids.count > 0, first);
+    vmx_arena_reset(&scratch);
+    return status;
+}
+
+vmx_status
+vmx_pinecone_delete_namespace(vmx_machine *machine, vmx_step *first)
+{
+    Pinecone__DeleteNamespaceRequest request = PINECONE__DELETE_NAMESPACE_REQUEST__INIT;
+    request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
+    machine->on_reply = on_deleted;
+    return vmx_pinecone_call(machine, "/VectorService/DeleteNamespace", &request.base, true, false, first);
+}

@@ -1,0 +1,119 @@
+#include <string.h>
+
+#include "core/error.h"
+#include "engine/check.h"
+#include "engine/pinecone/pinecone.h"
+
+#define MAX_IDS   1000
+#define MAX_LIMIT 10000
+
+/* Both replies hold a map of the same shape; protobuf-c makes an entry type for each. */
+static void
+fill_match(vmx_match *match, const Pinecone__Vector *from, const char *key)
+{
+    match->id = vmx_pinecone_str(key);
+    if (from == NULL)
+        return;
+    match->values = vmx_pinecone_floats(from->values, from->n_values);
+    match->sparse = vmx_pinecone_pairs(from->sparse_values);
+    match->metadata = from->metadata;
+}
+
+static vmx_match *
+make_matches(vmx_machine *machine, size_t count, vmx_step *next)
+{
+    vmx_match *matches = vmx_arena_calloc(machine->arena, count + 1, sizeof *matches);
+    if (matches == NULL) {
+        vmx_pinecone_no_memory(machine, next);
+        return NULL;
+    }
+    machine->result->matches = matches;
+    machine->result->match_count = count;
+    return matches;
+}
+
+static void
+on_fetched(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
+{
+    const Pinecone__FetchResponse *response =
+        vmx_pinecone_unpack(machine, message, &pinecone__fetch_response__descriptor, next);
+    vmx_match *matches = response != NULL ? make_matches(machine, response->n_vectors, next) : NULL;
+    if (matches == NULL)
+        return;
+    for (size_t i = 0; i < response->n_vectors; i++)
+        fill_match(&matches[i], response->vectors[i]->value, response->vectors[i]->key);
+    vmx_pinecone_note_usage(machine, response->usage);
+    vmx_pinecone_note_lsn(machine, reply);
+    vmx_pinecone_done(machine, next);
+}
+
+static void
+on_fetched_by_metadata(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
+{
+    const Pinecone__FetchByMetadataResponse *response =
+        vmx_pinecone_unpack(machine, message, &pinecone__fetch_by_metadata_response__descriptor, next);
+    vmx_match *matches = response != NULL ? make_matches(machine, response->n_vectors, next) : NULL;
+    if (matches == NULL)
+        return;
+    for (size_t i = 0; i < response->n_vectors; i++)
+        fill_match(&matches[i], response->vectors[i]->value, response->vectors[i]->key);
+    vmx_pinecone_note_usage(machine, response->usage);
+    vmx_pinecone_note_page(machine, response->pagination);
+    vmx_pinecone_note_lsn(machine, reply);
+    vmx_pinecone_done(machine, next);
+}
+
+static vmx_status
+fetch_by_ids(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch, vmx_step *first)
+{
+    vmx_status status = vmx_check_ids("fetch", &fetch->ids, MAX_IDS, machine->error);
+    if (status != VMX_OK)
+        return status;
+    Pinecone__FetchRequest request = PINECONE__FETCH_REQUEST__INIT;
+    request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
+    request.ids = vmx_pinecone_texts(scratch, &fetch->ids);
+    if (request.ids == NULL)
+        return vmx_error_no_memory(machine->error);
+    request.n_ids = fetch->ids.count;
+    machine->on_reply = on_fetched;
+    return vmx_pinecone_call(machine, "/VectorService/Fetch", &request.base, false, true, first);
+}
+
+static vmx_status
+fetch_by_filter(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch, vmx_step *first)
+{
+    if (fetch->limit > MAX_LIMIT)
+        return vmx_error_set(machine->error, VMX_ERR_INVALID, "fetch: limit %u is over %d; read it in pages",
+                             fetch->limit, MAX_LIMIT);
+    Pinecone__FetchByMetadataRequest request = PINECONE__FETCH_BY_METADATA_REQUEST__INIT;
+    request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
+    if (fetch->limit != 0) {
+        request._limit_case = PINECONE__FETCH_BY_METADATA_REQUEST___LIMIT_LIMIT;
+        request.limit = fetch->limit;
+    }
+    if (fetch->token.len != 0) {
+        request._pagination_token_case = PINECONE__FETCH_BY_METADATA_REQUEST___PAGINATION_TOKEN_PAGINATION_TOKEN;
+        request.pagination_token = vmx_pinecone_text(scratch, fetch->token);
+        if (request.pagination_token == NULL)
+            return vmx_error_no_memory(machine->error);
+    }
+    vmx_status status = vmx_pinecone_struct(scratch, fetch->filter, "fetch: filter", &request.filter, machine->error);
+    if (status != VMX_OK)
+        return status;
+    machine->on_reply = on_fetched_by_metadata;
+    return vmx_pinecone_call(machine, "/VectorService/FetchByMetadata", &request.base, false, true, first);
+}
+
+vmx_status
+vmx_pinecone_fetch(vmx_machine *machine, const vmx_fetch *fetch, vmx_step *first)
+{
+    bool by_ids = fetch->ids.count > 0;
+    if (by_ids == (fetch->filter.len > 0))
+        return vmx_error_set(machine->error, VMX_ERR_INVALID, "fetch: %s; give one of them",
+                             by_ids ? "both ids and a filter" : "neither ids nor a filter");
+    vmx_arena scratch = {0};
+    vmx_status status =
+        by_ids ? fetch_by_ids(machine, fetch, &scratch, first) : fetch_by_filter(machine, fetch, &scratch, first);
+    vmx_arena_reset(&scratch);
+    return status;
+}
