@@ -1,0 +1,42 @@
+/*
+ * cli.h: what the commands of `vecmux` share: exit codes, errors on stderr, and the table of commands.
+ * The tool knows the library by its public headers only.
+ */
+#ifndef VMX_CLI_H
+#define VMX_CLI_H
+
+#include <vecmux/vecmux.h>
+
+enum {
+    CLI_OK = 0,
+    CLI_FAILED = 1, /* an operation failed, or its input is wrong */
+    CLI_USAGE = 2   /* the command line is wrong, a refused setting included */
+};
+
+/* One command. `run` gets the arguments behind the program's name, the command's own first; returns an exit code. */
+typedef struct cli_command {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} cli_command;
+
+extern const cli_command cli_command_upsert;
+extern const cli_command cli_command_query;
+extern const cli_command cli_command_fetch;
+extern const cli_command cli_command_list;
+extern const cli_command cli_command_update;
+extern const cli_command cli_command_delete;
+extern const cli_command cli_command_stats;
+extern const cli_command cli_command_namespace;
+extern const cli_command cli_command_config;
+extern const cli_command cli_command_version;
+
+/* One line on stderr, "vecmux: ...". A line break inside the text becomes a blank. */
+void
+cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same with the details of a failed write: what is known of its outcome. Returns CLI_FAILED. */
+int
+cli_error_of(const char *what, const vmx_error *error);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * vecmux: the command-line tool. JSON lines in and out, one command for each operation of the library.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const cli_command *const commands[] = {
+    &cli_command_upsert, &cli_command_query, &cli_command_fetch,     &cli_command_list,   &cli_command_update,
+    &cli_command_delete, &cli_command_stats, &cli_command_namespace, &cli_command_config, &cli_command_version,
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof *commands)
+
+static void
+print_help(void)
+{
+    puts("usage: vecmux COMMAND [options] [arguments]\n"
+         "\n"
+         "Works on an index of vectors over gRPC: JSON lines in and out, one command for each operation.\n"
+         "\n"
+         "Commands:");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
+    puts("\n`vecmux COMMAND --help` tells its options and what it reads and prints.\n"
+         "Errors are one line on stderr. Exit codes: 0 success, 1 an operation failed or its input is wrong,\n"
+         "2 the command line is wrong.");
+}
+
+static const cli_command *
+find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static int
+run(int argc, char **argv)
+{
+    if (argc < 2) {
+        cli_error("no command; see vecmux --help");
+        return CLI_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help();
+        return CLI_OK;
+    }
+    if (strcmp(name, "--version") == 0)
+        name = cli_command_version.name;
+    const cli_command *command = find_command(name);
+    if (command)
+        return command->run(argc - 1, argv + 1);
+    cli_error("\"%s\": no such command; see vecmux --help", name);
+    return CLI_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+    int code = run(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    cli_error("standard output: %s", strerror(errno));
+    return code == CLI_OK ? CLI_FAILED : code;
+}
