@@ -87,9 +87,12 @@ typedef struct vmx_stream_options {
 
 /* Part of a larger struct. Zeroed before its first use; its memory must live until it has fired or cancel said so. */
 typedef struct vmx_timer {
-    void (*fire)(struct vmx_timer *timer); /* on the loop's thread */
+    void (*fire)(struct vmx_timer *timer); /* on the loop's thread; may set the timer again, or free it */
+    /* the loop's */
     uint64_t due_us;
-    size_t slot; /* the loop's: place in its heap + 1, 0 while idle */
+    uint64_t order; /* among timers due at the same time */
+    struct vmx_timer *child, *next, *prev;
+    bool armed;
 } vmx_timer;
 
 /* --- the vtable --------------------------------------------------------------------------------------------------- */
@@ -120,7 +123,7 @@ typedef struct vmx_transport_vtable {
 
     /*
      * Starts an attempt. NULL when memory is out (nothing follows). Else exactly one END follows, also when the
-     * deadline has passed already.
+     * deadline has passed already; on the loop's thread it may come before start has returned in this one.
      */
     vmx_stream *(*start)(vmx_loop *loop, const vmx_stream_options *options);
     /* Streaming: hands over one message (blocks are acquired) and/or closes our direction (`last`; `message` may then
@@ -131,8 +134,8 @@ typedef struct vmx_transport_vtable {
     void (*recv)(vmx_stream *stream);
     /* Asks for an early END (CANCELLED, unless another status was already on its way). Idempotent. */
     void (*cancel)(vmx_stream *stream);
-    /* Gives the stream back. Before its END: cancels it too, and no event follows. After close the caller may not use
-     * it. May be called from inside its own END event. */
+    /* Gives the stream back. Before its END: cancels it too. When close returns, no event of the stream is running or
+     * will come, but for the one that it may be called from. */
     void (*close)(vmx_stream *stream);
 
     /*

@@ -1,0 +1,264 @@
+/*
+ * transport/grpc/internal.h: the objects behind the vtable and what the files of this folder ask of each other.
+ *
+ * Lifetimes, inside out:
+ *  - a stream lives until the caller has closed it, its batches have returned (then its grpc_call is given back) and the
+ *    core has destroyed every slice it was lent;
+ *  - a channel lives until it is closed, its connectivity watch has ended and its streams are gone;
+ *  - a transport lives until shutdown and the end of its channels.
+ */
+#ifndef VMX_GRPC_INTERNAL_H
+#define VMX_GRPC_INTERNAL_H
+
+#include <grpc/grpc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/sync.h"
+#include "transport/grpc/tsan.h"
+#include "transport/timer_heap.h"
+#include "transport/transport.h"
+
+typedef struct vmx_grpc_transport vmx_grpc_transport;
+typedef struct vmx_grpc_loop vmx_grpc_loop;
+typedef struct vmx_grpc_channel vmx_grpc_channel;
+typedef struct vmx_grpc_stream vmx_grpc_stream;
+
+/* The struct that `member`, at `pointer`, is part of. */
+#define VMX_GRPC_OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+/* What a completion queue hands back: every batch and watch has one. */
+typedef struct vmx_grpc_tag {
+    /* Handles the completion on the loop's thread; returns how many events of it the caller was told. */
+    size_t (*done)(struct vmx_grpc_tag *tag, bool ok);
+} vmx_grpc_tag;
+
+/* --- loop.c ------------------------------------------------------------------------------------------------------- */
+
+struct vmx_grpc_loop {
+    vmx_loop base;
+    grpc_completion_queue *queue;
+    grpc_call *wake_call; /* never started; empty batches of it post wake_tag */
+    vmx_grpc_tag wake_tag;
+    _Atomic(vmx_task *) posted; /* newest first */
+    atomic_bool woken;          /* vmx_transport_vtable.wake since the last drive */
+    pthread_t thread;
+
+    pthread_mutex_t lock;
+    /* under lock */
+    vmx_timer_heap timers;
+    uint64_t sleep_until_us; /* when the thread in the queue wakes up by itself; 0 after somebody woke it */
+};
+
+/* `nowhere` is a channel that connects to nothing. NULL when memory is out. */
+vmx_grpc_loop *
+vmx_grpc_loop_new(vmx_grpc_transport *transport, grpc_channel *nowhere);
+
+/* Nothing may be under way on the loop. */
+void
+vmx_grpc_loop_free(vmx_grpc_loop *loop);
+
+void
+vmx_grpc_timer_set(vmx_loop *loop, vmx_timer *timer, uint64_t due_us);
+bool
+vmx_grpc_timer_cancel(vmx_loop *loop, vmx_timer *timer);
+void
+vmx_grpc_post(vmx_loop *loop, vmx_task *task);
+size_t
+vmx_grpc_drive(vmx_loop *loop, uint64_t deadline_us);
+void
+vmx_grpc_wake(vmx_loop *loop);
+
+/* True on the thread that is handling this loop's events now. */
+bool
+vmx_grpc_loop_is_here(const vmx_grpc_loop *loop);
+
+/* A moment of vmx_monotonic_us for the core; VMX_NEVER is its infinite future. */
+gpr_timespec
+vmx_grpc_time(uint64_t time_us);
+
+/* --- transport.c -------------------------------------------------------------------------------------------------- */
+
+struct vmx_grpc_transport {
+    vmx_transport base;
+    grpc_channel *nowhere;
+    char *system_roots; /* under lock; PEM, read when first needed */
+    atomic_bool stopping;
+    bool left_to_driver; /* driven: shut down from inside an event */
+    pthread_mutex_t lock;
+    pthread_cond_t thread_ended;
+    /* under lock */
+    size_t channel_count; /* opened, not yet gone */
+    size_t next_home;     /* loop of the next channel's watch */
+    size_t running;       /* io threads */
+    bool left_to_threads; /* the last io thread frees the transport */
+    int64_t linger_ms;    /* how long a stalled connection may hold slices: the longest keepalive timeout */
+};
+
+/* Counts a channel in and names the loop that watches it. */
+vmx_grpc_loop *
+vmx_grpc_transport_enter(vmx_grpc_transport *transport, int64_t keepalive_timeout_ms);
+
+/* Counts a channel out; the transport may be gone afterwards. */
+void
+vmx_grpc_transport_leave(vmx_grpc_transport *transport);
+
+/* --- channel.c, credentials.c ------------------------------------------------------------------------------------- */
+
+enum { VMX_GRPC_METHODS = 32, VMX_GRPC_IDLE_STREAMS = 256 };
+
+typedef struct vmx_grpc_method {
+    const char *name; /* compared by address */
+    void *handle;     /* of grpc_channel_register_call */
+} vmx_grpc_method;
+
+struct vmx_grpc_channel {
+    vmx_channel base;
+    grpc_channel *channel; /* NULL once destroyed */
+    char *target;          /* as the core reports it for calls that have no connection */
+    vmx_grpc_loop *home;
+    vmx_grpc_tag watch_tag;
+    vmx_task close_task;
+    void (*on_state)(void *user, vmx_channel_state state);
+    void *user;
+    grpc_connectivity_state watched; /* home's thread */
+
+    pthread_mutex_t lock;
+    /* under lock */
+    size_t refs;                /* its streams, and 1 until the watch has ended */
+    vmx_grpc_stream *streams;   /* that channel_close must cancel */
+    vmx_grpc_stream *cancelled; /* that it has cancelled */
+    vmx_grpc_stream *idle;      /* structs for the next streams */
+    size_t idle_count;
+    size_t method_count;
+    vmx_grpc_method methods[VMX_GRPC_METHODS];
+};
+
+vmx_status
+vmx_grpc_channel_open(vmx_transport *transport, const vmx_channel_options *options, vmx_channel **channel,
+                      vmx_error *error);
+void
+vmx_grpc_channel_connect(vmx_channel *channel);
+void
+vmx_grpc_channel_close(vmx_channel *channel);
+
+/* Counts a stream in: its struct, used or new (then zeroed), with `channel` set and `call` NULL, and the method's handle
+ * (NULL when there are too many methods). NULL when memory is out. */
+vmx_grpc_stream *
+vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const char *method, void **handle);
+
+/* The stream's call is gone: channel_close need not cancel it. */
+void
+vmx_grpc_channel_unlist(vmx_grpc_channel *channel, vmx_grpc_stream *stream);
+
+/* Counts a stream out; the channel may be gone afterwards. */
+void
+vmx_grpc_channel_give_stream(vmx_grpc_channel *channel, vmx_grpc_stream *stream);
+
+/* The credentials for `options`; NULL with `error` set. */
+grpc_channel_credentials *
+vmx_grpc_credentials_new(vmx_grpc_transport *transport, const vmx_channel_options *options, vmx_error *error);
+
+/* --- message.c ---------------------------------------------------------------------------------------------------- */
+
+typedef struct vmx_grpc_loan vmx_grpc_loan;
+
+/* One slice that the core holds. */
+typedef struct vmx_grpc_lent {
+    vmx_block *block;
+    vmx_grpc_loan *loan;
+} vmx_grpc_lent;
+
+enum { VMX_GRPC_INLINE_SLICES = 4 };
+
+/* The slices of one message that the core holds; each loan keeps its stream's struct alive. */
+struct vmx_grpc_loan {
+    vmx_grpc_stream *stream;
+    _Atomic size_t remaining;
+    vmx_grpc_lent *lent; /* `first`, or memory of its own behind the loan */
+    vmx_grpc_lent first[VMX_GRPC_INLINE_SLICES];
+};
+
+/* Puts the message's slices into stream->outgoing, without copies. False when memory is out. */
+bool
+vmx_grpc_lend(vmx_grpc_stream *stream, const vmx_message *message);
+
+/* Makes a message of what was received, without copies, and takes over `buffer`. False when memory is out. */
+bool
+vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer);
+
+/* --- stream.c ----------------------------------------------------------------------------------------------------- */
+
+enum { VMX_GRPC_INLINE_HEADERS = 8, VMX_GRPC_INLINE_REPLY_HEADERS = 16 };
+
+struct vmx_grpc_stream {
+    vmx_stream base;
+    vmx_grpc_channel *channel;
+    vmx_grpc_stream *next, **link; /* channel->lock: among its streams, or its idle structs */
+    void (*on_event)(void *user, const vmx_stream_event *event);
+    void *user;
+    grpc_call *call;
+
+    _Atomic uint32_t active; /* the caller's handle and the batches; at 0 the call is given back */
+    _Atomic uint32_t refs;   /* 1 while active, and one per loan */
+    _Atomic uint32_t gate;   /* VMX_GRPC_GATE_... */
+    atomic_bool receiving;   /* a batch for the next message is under way */
+
+    /* loop's thread */
+    bool status_known;
+    bool no_memory; /* the reply could not be kept */
+
+    /* sending */
+    vmx_grpc_tag headers_tag, send_tag;
+    grpc_metadata *headers; /* `first_headers`, or an allocation */
+    size_t header_count;
+    grpc_metadata first_headers[VMX_GRPC_INLINE_HEADERS];
+    grpc_byte_buffer outgoing;
+    bool loan_used;
+    vmx_grpc_loan loan; /* of the first message */
+
+    /* receiving */
+    vmx_grpc_tag message_tag, status_tag;
+    grpc_byte_buffer *incoming;
+    grpc_metadata_array initial, trailers;
+    grpc_status_code status;
+    grpc_slice details;
+    const char *debug_text; /* the core's whole error, gpr_free; NULL when the status is OK */
+};
+
+vmx_stream *
+vmx_grpc_start(vmx_loop *loop, const vmx_stream_options *options);
+void
+vmx_grpc_send(vmx_stream *stream, const vmx_message *message, bool last);
+void
+vmx_grpc_recv(vmx_stream *stream);
+void
+vmx_grpc_cancel(vmx_stream *stream);
+void
+vmx_grpc_close(vmx_stream *stream);
+
+/* Drops one of stream->refs. */
+void
+vmx_grpc_stream_unref(vmx_grpc_stream *stream);
+
+/* Frees a struct that vmx_grpc_channel_take_stream made. */
+void
+vmx_grpc_stream_free(vmx_grpc_stream *stream);
+
+/* --- status.c ----------------------------------------------------------------------------------------------------- */
+
+typedef struct vmx_grpc_reply {
+    vmx_reply reply;
+    char peer[VMX_ERROR_PEER_SIZE];
+    vmx_header first[VMX_GRPC_INLINE_REPLY_HEADERS];
+    vmx_header *headers; /* `first`, or an allocation */
+} vmx_grpc_reply;
+
+/* Says how a stream ended; borrows from the stream. */
+void
+vmx_grpc_reply_init(vmx_grpc_reply *reply, const vmx_grpc_stream *stream);
+
+void
+vmx_grpc_reply_clear(vmx_grpc_reply *reply);
+
+#endif

@@ -1,0 +1,217 @@
+#include <grpc/support/time.h>
+
+#include "core/alloc.h"
+#include "transport/grpc/internal.h"
+
+/* So that a burst of due timers or a task that posts itself cannot keep the queue from being looked at. */
+enum { BURST = 64 };
+
+/* The loop whose events this thread is handling. */
+static _Thread_local const vmx_grpc_loop *current;
+
+bool
+vmx_grpc_loop_is_here(const vmx_grpc_loop *loop)
+{
+    return current == loop;
+}
+
+gpr_timespec
+vmx_grpc_time(uint64_t time_us)
+{
+    if (time_us == VMX_NEVER || time_us / 1000000 > INT32_MAX)
+        return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    return (gpr_timespec){.tv_sec = (int64_t)(time_us / 1000000),
+                          .tv_nsec = (int32_t)(time_us % 1000000 * 1000),
+                          .clock_type = GPR_CLOCK_MONOTONIC};
+}
+
+/* --- waking ------------------------------------------------------------------------------------------------------- */
+
+/* The public core API has no alarm; an empty batch of a call that is never started posts its tag at once. */
+static void
+interrupt(vmx_grpc_loop *loop)
+{
+    vmx_tsan_release(&loop->wake_tag);
+    grpc_call_start_batch(loop->wake_call, NULL, 0, &loop->wake_tag, NULL);
+}
+
+static size_t
+on_interrupt(vmx_grpc_tag *tag, bool ok)
+{
+    (void)tag, (void)ok;
+    return 0;
+}
+
+void
+vmx_grpc_wake(vmx_loop *base)
+{
+    vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
+    if (!atomic_exchange(&loop->woken, true))
+        interrupt(loop);
+}
+
+/* --- tasks -------------------------------------------------------------------------------------------------------- */
+
+void
+vmx_grpc_post(vmx_loop *base, vmx_task *task)
+{
+    vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
+    vmx_task *newest = atomic_load_explicit(&loop->posted, memory_order_relaxed);
+    do
+        task->next = newest;
+    while (!atomic_compare_exchange_weak(&loop->posted, &newest, task));
+    /* Who finds tasks there already leaves the waking to whoever posted the first; the loop's own thread looks anyway. */
+    if (newest == NULL && current != loop)
+        interrupt(loop);
+}
+
+static size_t
+run_posted(vmx_grpc_loop *loop)
+{
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == NULL)
+        return 0;
+    vmx_task *newest = atomic_exchange(&loop->posted, NULL);
+    vmx_task *oldest = NULL;
+    while (newest != NULL) {
+        vmx_task *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    size_t count = 0;
+    while (oldest != NULL) {
+        vmx_task *task = oldest;
+        oldest = task->next;
+        task->run(task);
+        count++;
+    }
+    return count;
+}
+
+/* --- timers ------------------------------------------------------------------------------------------------------- */
+
+void
+vmx_grpc_timer_set(vmx_loop *base, vmx_timer *timer, uint64_t due_us)
+{
+    vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
+    pthread_mutex_lock(&loop->lock);
+    if (timer->armed)
+        vmx_timer_heap_remove(&loop->timers, timer);
+    vmx_timer_heap_add(&loop->timers, timer, due_us);
+    bool too_late = current != loop && due_us < loop->sleep_until_us;
+    if (too_late)
+        loop->sleep_until_us = 0;
+    pthread_mutex_unlock(&loop->lock);
+    if (too_late)
+        interrupt(loop);
+}
+
+bool
+vmx_grpc_timer_cancel(vmx_loop *base, vmx_timer *timer)
+{
+    vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
+    pthread_mutex_lock(&loop->lock);
+    bool armed = timer->armed;
+    if (armed)
+        vmx_timer_heap_remove(&loop->timers, timer);
+    pthread_mutex_unlock(&loop->lock);
+    return armed;
+}
+
+/* Takes a timer that is due. With none: NULL, and notes in both places until when the thread may sleep. */
+static vmx_timer *
+take_due(vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t *sleep_until_us)
+{
+    pthread_mutex_lock(&loop->lock);
+    vmx_timer *first = loop->timers.first;
+    if (first != NULL && first->due_us <= vmx_monotonic_us())
+        vmx_timer_heap_remove(&loop->timers, first);
+    else {
+        *sleep_until_us = first != NULL && first->due_us < deadline_us ? first->due_us : deadline_us;
+        loop->sleep_until_us = *sleep_until_us;
+        first = NULL;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return first;
+}
+
+static size_t
+fire_due(vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t *sleep_until_us)
+{
+    *sleep_until_us = 0;
+    for (size_t count = 0; count < BURST; count++) {
+        vmx_timer *timer = take_due(loop, deadline_us, sleep_until_us);
+        if (timer == NULL)
+            return count;
+        timer->fire(timer);
+    }
+    return BURST;
+}
+
+/* --- driving ------------------------------------------------------------------------------------------------------ */
+
+/* Takes the next completion; false when there was none until then. */
+static bool
+handle_completion(vmx_grpc_loop *loop, uint64_t until_us, size_t *handled)
+{
+    grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
+    if (event.type != GRPC_OP_COMPLETE)
+        return false;
+    vmx_grpc_tag *tag = event.tag;
+    vmx_tsan_acquire(tag);
+    *handled += tag->done(tag, event.success != 0);
+    return true;
+}
+
+size_t
+vmx_grpc_drive(vmx_loop *base, uint64_t deadline_us)
+{
+    vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
+    const vmx_grpc_loop *outer = current;
+    size_t handled = 0;
+    bool over = false;
+    current = loop;
+    while (handled == 0 && !over) {
+        uint64_t until_us;
+        handled += run_posted(loop);
+        handled += fire_due(loop, deadline_us, &until_us);
+        over = atomic_load_explicit(&loop->woken, memory_order_relaxed) && atomic_exchange(&loop->woken, false);
+        if (handled > 0 || over || atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL)
+            until_us = 0;
+        if (!handle_completion(loop, until_us, &handled) && deadline_us != VMX_NEVER)
+            over = over || vmx_monotonic_us() >= deadline_us;
+    }
+    current = outer;
+    return handled;
+}
+
+/* --- making ------------------------------------------------------------------------------------------------------- */
+
+vmx_grpc_loop *
+vmx_grpc_loop_new(vmx_grpc_transport *transport, grpc_channel *nowhere)
+{
+    vmx_grpc_loop *loop = vmx_calloc(1, sizeof *loop);
+    if (loop == NULL)
+        return NULL;
+    loop->base.transport = (vmx_transport *)transport;
+    loop->wake_tag.done = on_interrupt;
+    pthread_mutex_init(&loop->lock, NULL);
+    loop->queue = grpc_completion_queue_create_for_next(NULL);
+    loop->wake_call = grpc_channel_create_call(nowhere, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue,
+                                               grpc_slice_from_static_string("/wake"), NULL,
+                                               gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+    return loop;
+}
+
+void
+vmx_grpc_loop_free(vmx_grpc_loop *loop)
+{
+    grpc_call_unref(loop->wake_call);
+    grpc_completion_queue_shutdown(loop->queue);
+    while (grpc_completion_queue_next(loop->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type !=
+           GRPC_QUEUE_SHUTDOWN)
+        ; /* only wake tags are left */
+    grpc_completion_queue_destroy(loop->queue);
+    pthread_mutex_destroy(&loop->lock);
+    vmx_dealloc(loop);
+}

@@ -1,0 +1,379 @@
+#include <grpc/byte_buffer.h>
+#include <grpc/slice_buffer.h>
+#include <grpc/support/alloc.h>
+#include <sched.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "transport/grpc/internal.h"
+
+/*
+ * Sending and receiving are separate batches: with one batch for both, a stalled peer would keep the status of a call
+ * whose deadline has passed. So a stream ends when its receiving batch returns; the sending one may follow later.
+ */
+
+/* vmx_grpc_stream.gate: orders events and close, without a lock. */
+enum { GATE_DELIVERING = 1, GATE_CLOSED = 2, GATE_ENDED = 4 };
+
+/* The stream whose event this thread is delivering. */
+static _Thread_local const vmx_grpc_stream *delivering;
+
+/* --- lifetime ----------------------------------------------------------------------------------------------------- */
+
+void
+vmx_grpc_stream_free(vmx_grpc_stream *stream)
+{
+    grpc_metadata_array_destroy(&stream->initial);
+    grpc_metadata_array_destroy(&stream->trailers);
+    vmx_dealloc(stream);
+}
+
+void
+vmx_grpc_stream_unref(vmx_grpc_stream *stream)
+{
+    if (atomic_fetch_sub_explicit(&stream->refs, 1, memory_order_acq_rel) == 1)
+        vmx_grpc_channel_give_stream(stream->channel, stream);
+}
+
+static void
+drop_headers(vmx_grpc_stream *stream)
+{
+    for (size_t i = 0; i < stream->header_count; i++) {
+        grpc_slice_unref(stream->headers[i].key);
+        grpc_slice_unref(stream->headers[i].value);
+    }
+    stream->header_count = 0;
+    if (stream->headers != stream->first_headers)
+        vmx_dealloc(stream->headers);
+    stream->headers = stream->first_headers;
+}
+
+/* Gives everything back but the struct, which the core's slices may still need. The call must go first of all: the core
+ * keeps slices that it has not sent until then. */
+static void
+drop_call(vmx_grpc_stream *stream)
+{
+    vmx_grpc_channel_unlist(stream->channel, stream);
+    if (stream->call != NULL)
+        grpc_call_unref(stream->call);
+    drop_headers(stream);
+    grpc_slice_buffer_destroy(&stream->outgoing.data.raw.slice_buffer);
+    if (stream->incoming != NULL)
+        grpc_byte_buffer_destroy(stream->incoming);
+    grpc_slice_unref(stream->details);
+    gpr_free((void *)(uintptr_t)stream->debug_text);
+    vmx_grpc_stream_unref(stream);
+}
+
+static void
+drop_active(vmx_grpc_stream *stream)
+{
+    if (atomic_fetch_sub_explicit(&stream->active, 1, memory_order_acq_rel) == 1)
+        drop_call(stream);
+}
+
+/* --- events ------------------------------------------------------------------------------------------------------- */
+
+/* Tells the caller, unless it has closed the stream. Loop's thread. */
+static size_t
+deliver(vmx_grpc_stream *stream, const vmx_stream_event *event)
+{
+    uint32_t mark = event->kind == VMX_STREAM_END ? GATE_DELIVERING | GATE_ENDED : GATE_DELIVERING;
+    if (atomic_load_explicit(&stream->gate, memory_order_relaxed) & GATE_ENDED)
+        return 0;
+    if (atomic_fetch_or(&stream->gate, mark) & GATE_CLOSED)
+        return 0;
+    delivering = stream;
+    stream->on_event(stream->user, event);
+    delivering = NULL;
+    atomic_fetch_and(&stream->gate, ~(uint32_t)GATE_DELIVERING);
+    return 1;
+}
+
+/* Takes what was received, if anything. */
+static bool
+take_message(vmx_grpc_stream *stream, vmx_message *message)
+{
+    grpc_byte_buffer *buffer = stream->incoming;
+    stream->incoming = NULL;
+    if (buffer == NULL)
+        return false;
+    stream->no_memory = !vmx_grpc_message_init(message, buffer);
+    return !stream->no_memory;
+}
+
+static size_t
+deliver_end(vmx_grpc_stream *stream)
+{
+    vmx_message message;
+    bool has_message = take_message(stream, &message);
+    vmx_grpc_reply reply;
+    vmx_grpc_reply_init(&reply, stream);
+    vmx_stream_event event = {VMX_STREAM_END, has_message ? &message : NULL, &reply.reply};
+    size_t told = deliver(stream, &event);
+    if (has_message)
+        vmx_message_clear(&message);
+    vmx_grpc_reply_clear(&reply);
+    return told;
+}
+
+/* --- completions -------------------------------------------------------------------------------------------------- */
+
+/* A batch of which the caller hears nothing: a unary call's request, a stream's headers. */
+static size_t
+on_headers_sent(vmx_grpc_tag *tag, bool ok)
+{
+    (void)ok;
+    drop_active(VMX_GRPC_OWNER(vmx_grpc_stream, headers_tag, tag));
+    return 0;
+}
+
+/* A send that failed is not told: the END that follows says why. */
+static size_t
+on_sent(vmx_grpc_tag *tag, bool ok)
+{
+    vmx_grpc_stream *stream = VMX_GRPC_OWNER(vmx_grpc_stream, send_tag, tag);
+    size_t told = ok ? deliver(stream, &(vmx_stream_event){.kind = VMX_STREAM_SENT}) : 0;
+    drop_active(stream);
+    return told;
+}
+
+static size_t
+on_message(vmx_grpc_tag *tag, bool ok)
+{
+    (void)ok;
+    vmx_grpc_stream *stream = VMX_GRPC_OWNER(vmx_grpc_stream, message_tag, tag);
+    size_t told = 0;
+    vmx_message message;
+    bool has_message = take_message(stream, &message);
+    atomic_store(&stream->receiving, false);
+    if (has_message) {
+        told += deliver(stream, &(vmx_stream_event){VMX_STREAM_MESSAGE, &message, NULL});
+        vmx_message_clear(&message);
+    } else if (stream->no_memory) {
+        grpc_call_cancel(stream->call, NULL);
+    }
+    if (stream->status_known && !atomic_load(&stream->receiving))
+        told += deliver_end(stream);
+    drop_active(stream);
+    return told;
+}
+
+/* The status of a stream may overtake its last message, which then comes first. */
+static size_t
+on_status(vmx_grpc_tag *tag, bool ok)
+{
+    (void)ok;
+    vmx_grpc_stream *stream = VMX_GRPC_OWNER(vmx_grpc_stream, status_tag, tag);
+    stream->status_known = true;
+    size_t told = atomic_load(&stream->receiving) ? 0 : deliver_end(stream);
+    drop_active(stream);
+    return told;
+}
+
+/* --- batches ------------------------------------------------------------------------------------------------------ */
+
+/* Starts a batch, which keeps the stream active. A refused one leaves no trace and ends the call with what was wrong. */
+static bool
+start_batch(vmx_grpc_stream *stream, const grpc_op *ops, size_t count, vmx_grpc_tag *tag)
+{
+    atomic_fetch_add_explicit(&stream->active, 1, memory_order_relaxed);
+    vmx_tsan_release(tag);
+    grpc_call_error error = grpc_call_start_batch(stream->call, ops, count, tag, NULL);
+    if (error == GRPC_CALL_OK)
+        return true;
+    const char *text = error == GRPC_CALL_ERROR_INVALID_METADATA
+                           ? "a header's name or value has bytes that are not allowed"
+                           : grpc_call_error_to_string(error);
+    grpc_call_cancel_with_status(stream->call, GRPC_STATUS_INTERNAL, text, NULL);
+    drop_active(stream);
+    return false;
+}
+
+static grpc_op
+op_headers(vmx_grpc_stream *stream, bool wait_for_ready)
+{
+    uint32_t flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
+    if (wait_for_ready)
+        flags |= GRPC_INITIAL_METADATA_WAIT_FOR_READY;
+    return (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
+                     .flags = flags,
+                     .data.send_initial_metadata = {.count = stream->header_count, .metadata = stream->headers}};
+}
+
+static grpc_op
+op_message(vmx_grpc_stream *stream)
+{
+    return (grpc_op){.op = GRPC_OP_SEND_MESSAGE, .data.send_message = {&stream->outgoing}};
+}
+
+static grpc_op
+op_receive(vmx_grpc_stream *stream)
+{
+    return (grpc_op){.op = GRPC_OP_RECV_MESSAGE, .data.recv_message = {&stream->incoming}};
+}
+
+static grpc_op
+op_receive_headers(vmx_grpc_stream *stream)
+{
+    return (grpc_op){.op = GRPC_OP_RECV_INITIAL_METADATA, .data.recv_initial_metadata = {&stream->initial}};
+}
+
+static grpc_op
+op_status(vmx_grpc_stream *stream)
+{
+    return (grpc_op){.op = GRPC_OP_RECV_STATUS_ON_CLIENT,
+                     .data.recv_status_on_client = {.trailing_metadata = &stream->trailers,
+                                                    .status = &stream->status,
+                                                    .status_details = &stream->details,
+                                                    .error_string = &stream->debug_text}};
+}
+
+static const grpc_op op_half_close = {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
+
+static void
+start_unary(vmx_grpc_stream *stream, bool wait_for_ready)
+{
+    grpc_op send[] = {op_headers(stream, wait_for_ready), op_message(stream), op_half_close};
+    grpc_op receive[] = {op_receive_headers(stream), op_receive(stream), op_status(stream)};
+    start_batch(stream, send, 3, &stream->headers_tag);
+    start_batch(stream, receive, 3, &stream->status_tag);
+}
+
+static void
+start_streaming(vmx_grpc_stream *stream, bool wait_for_ready)
+{
+    grpc_op send = op_headers(stream, wait_for_ready);
+    grpc_op receive[] = {op_receive_headers(stream), op_status(stream)};
+    start_batch(stream, &send, 1, &stream->headers_tag);
+    start_batch(stream, receive, 2, &stream->status_tag);
+}
+
+/* --- start -------------------------------------------------------------------------------------------------------- */
+
+static bool
+copy_headers(vmx_grpc_stream *stream, const vmx_stream_options *options)
+{
+    stream->headers = stream->first_headers;
+    if (options->header_count > VMX_GRPC_INLINE_HEADERS)
+        stream->headers = vmx_calloc(options->header_count, sizeof *stream->headers);
+    if (stream->headers == NULL) {
+        stream->headers = stream->first_headers;
+        return false;
+    }
+    for (size_t i = 0; i < options->header_count; i++) {
+        const vmx_header *header = &options->headers[i];
+        stream->headers[i].key = grpc_slice_from_copied_buffer(header->key.ptr, header->key.len);
+        stream->headers[i].value = grpc_slice_from_copied_buffer(header->value.ptr, header->value.len);
+    }
+    stream->header_count = options->header_count;
+    return true;
+}
+
+/* The struct may have served before; its metadata arrays keep their memory. */
+static void
+prepare(vmx_grpc_stream *stream, const vmx_stream_options *options)
+{
+    stream->base.transport = stream->channel->base.transport;
+    stream->on_event = options->on_event;
+    stream->user = options->user;
+    atomic_init(&stream->active, 1);
+    atomic_init(&stream->refs, 1);
+    atomic_init(&stream->gate, 0);
+    atomic_init(&stream->receiving, false);
+    stream->status_known = stream->no_memory = stream->loan_used = false;
+    stream->headers_tag.done = on_headers_sent;
+    stream->send_tag.done = on_sent;
+    stream->message_tag.done = on_message;
+    stream->status_tag.done = on_status;
+    stream->outgoing = (grpc_byte_buffer){.type = GRPC_BB_RAW};
+    grpc_slice_buffer_init(&stream->outgoing.data.raw.slice_buffer);
+    stream->initial.count = stream->trailers.count = 0;
+    stream->incoming = NULL;
+    stream->status = GRPC_STATUS_UNKNOWN;
+    stream->details = grpc_empty_slice();
+    stream->debug_text = NULL;
+}
+
+static grpc_call *
+create_call(vmx_grpc_loop *loop, const vmx_grpc_stream *stream, const vmx_stream_options *options, void *handle)
+{
+    gpr_timespec deadline = vmx_grpc_time(options->deadline_us);
+    grpc_channel *channel = stream->channel->channel;
+    if (handle != NULL)
+        return grpc_channel_create_registered_call(channel, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue, handle,
+                                                   deadline, NULL);
+    return grpc_channel_create_call(channel, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue,
+                                    grpc_slice_from_static_string(options->method), NULL, deadline, NULL);
+}
+
+vmx_stream *
+vmx_grpc_start(vmx_loop *loop, const vmx_stream_options *options)
+{
+    vmx_grpc_channel *channel = (vmx_grpc_channel *)options->channel;
+    void *handle;
+    vmx_grpc_stream *stream = vmx_grpc_channel_take_stream(channel, options->method, &handle);
+    if (stream == NULL)
+        return NULL;
+    prepare(stream, options);
+    if (!copy_headers(stream, options) || (!options->streaming && !vmx_grpc_lend(stream, options->request))) {
+        drop_active(stream);
+        return NULL;
+    }
+    stream->call = create_call((vmx_grpc_loop *)loop, stream, options, handle);
+    if (options->streaming)
+        start_streaming(stream, options->wait_for_ready);
+    else
+        start_unary(stream, options->wait_for_ready);
+    return &stream->base;
+}
+
+/* --- the running stream ------------------------------------------------------------------------------------------- */
+
+void
+vmx_grpc_send(vmx_stream *base, const vmx_message *message, bool last)
+{
+    vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
+    grpc_op ops[2];
+    size_t count = 0;
+    if (message != NULL) {
+        grpc_slice_buffer_reset_and_unref(&stream->outgoing.data.raw.slice_buffer);
+        if (!vmx_grpc_lend(stream, message)) {
+            grpc_call_cancel_with_status(stream->call, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory for the message",
+                                         NULL);
+            return;
+        }
+        ops[count++] = op_message(stream);
+    }
+    if (last)
+        ops[count++] = op_half_close;
+    start_batch(stream, ops, count, &stream->send_tag);
+}
+
+void
+vmx_grpc_recv(vmx_stream *base)
+{
+    vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
+    grpc_op op = op_receive(stream);
+    atomic_store(&stream->receiving, true);
+    start_batch(stream, &op, 1, &stream->message_tag);
+}
+
+void
+vmx_grpc_cancel(vmx_stream *base)
+{
+    grpc_call_cancel(((vmx_grpc_stream *)base)->call, NULL);
+}
+
+void
+vmx_grpc_close(vmx_stream *base)
+{
+    vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
+    uint32_t gate = atomic_fetch_or(&stream->gate, GATE_CLOSED);
+    if (!(gate & GATE_ENDED))
+        grpc_call_cancel(stream->call, NULL);
+    /* An event runs in another thread right now: events never block, so it is over soon. */
+    while (delivering != stream && (atomic_load(&stream->gate) & GATE_DELIVERING))
+        sched_yield();
+    drop_active(stream);
+}
