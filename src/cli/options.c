@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define HELP_COLUMN  26
 #define HELP_WIDTH   100
@@ -86,22 +87,18 @@ static void
 print_wrapped(const char *text)
 {
     int column = HELP_COLUMN;
-    while (*text) {
-        int length = 0;
-        while (text[length] && text[length] != ' ')
-            length++;
-        if (column + length > HELP_WIDTH) {
+    for (const char *word = text; *word; word += strspn(word, " ")) {
+        int length = (int)strcspn(word, " ");
+        if (word > text && column + 1 + length > HELP_WIDTH) {
             printf("\n%*s", HELP_COLUMN, "");
             column = HELP_COLUMN;
-        }
-        printf("%.*s", length, text);
-        column += length;
-        text += length;
-        if (*text == ' ') {
+        } else if (word > text) {
             putchar(' ');
             column++;
-            text++;
         }
+        printf("%.*s", length, word);
+        column += length;
+        word += length;
     }
     putchar('\n');
 }
