@@ -64,14 +64,16 @@ vmx_host_add(vmx_host *host, vmx_op *op)
     return open;
 }
 
-/* Claims the one call of `drained`. */
+/* Claims the one call of `drained`; a thread that is driving makes it when it comes out. */
 static bool
-take_drained(vmx_host *host)
+take_drained_locked(vmx_host *host)
 {
     bool drained = host->locked.closing && host->locked.running_count == 0 && !host->locked.drained;
     if (drained)
         host->locked.drained = true;
-    return drained;
+    if (drained && driving_here == host)
+        host->locked.owed = true;
+    return drained && driving_here != host;
 }
 
 void
@@ -85,7 +87,7 @@ vmx_host_remove(vmx_host *host, vmx_op *op)
     if (op->run_next != NULL)
         op->run_next->run_prev = op->run_prev;
     host->locked.running_count--;
-    bool drained = take_drained(host);
+    bool drained = take_drained_locked(host);
     pthread_mutex_unlock(&host->lock);
     if (drained) {
         host->vtable->drained(host);
@@ -98,7 +100,7 @@ vmx_host_close(vmx_host *host)
 {
     pthread_mutex_lock(&host->lock);
     host->locked.closing = true;
-    bool drained = take_drained(host);
+    bool drained = take_drained_locked(host);
     pthread_mutex_unlock(&host->lock);
     if (drained)
         host->vtable->drained(host);
@@ -182,7 +184,7 @@ vmx_host_describe_running(vmx_host *host, char *text, size_t size)
 
 /* Drives with the lock given up; other sleepers look again afterwards. */
 static size_t
-drive_unlocked(vmx_host *host, uint64_t deadline_us)
+drive_locked(vmx_host *host, uint64_t deadline_us)
 {
     host->locked.driving = true;
     pthread_mutex_unlock(&host->lock);
@@ -205,13 +207,31 @@ vmx_host_drive(vmx_host *host, uint64_t deadline_us, bool (*done)(void *arg), vo
     pthread_mutex_lock(&host->lock);
     if (done == NULL || !done(arg)) {
         if (host->driven && !host->locked.driving && !host->locked.drained)
-            events = drive_unlocked(host, deadline_us);
+            events = drive_locked(host, deadline_us);
         else
             vmx_cond_wait(&host->changed, &host->lock, deadline_us);
     }
+    bool owed = host->locked.owed && !host->locked.driving;
+    if (owed)
+        host->locked.owed = false;
     pthread_mutex_unlock(&host->lock);
     atomic_fetch_sub(&host->sleepers, 1);
+    if (owed)
+        host->vtable->drained(host);
     return events;
+}
+
+void
+vmx_host_stop_driving(vmx_host *host)
+{
+    atomic_fetch_add(&host->sleepers, 1);
+    pthread_mutex_lock(&host->lock);
+    while (host->locked.driving) {
+        host->vtable->wake(host);
+        vmx_cond_wait(&host->changed, &host->lock, VMX_NEVER);
+    }
+    pthread_mutex_unlock(&host->lock);
+    atomic_fetch_sub(&host->sleepers, 1);
 }
 
 void

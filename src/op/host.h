@@ -21,7 +21,7 @@ typedef struct vmx_host_vtable {
     size_t (*drive)(vmx_host *host, uint64_t deadline_us);
     /* Makes drive return. */
     void (*wake)(vmx_host *host);
-    /* The host is closing and its last operation has completed. Called once, on any thread, without the lock. */
+    /* The host is closing and its last operation has completed. Called once, without the lock, never inside drive. */
     void (*drained)(vmx_host *host);
     /* The last reference is gone. */
     void (*destroy)(vmx_host *host);
@@ -39,7 +39,8 @@ struct vmx_host {
         vmx_op *running; /* newest first */
         size_t running_count;
         bool closing; /* no operation starts any more */
-        bool drained; /* vtable->drained was called */
+        bool drained; /* vtable->drained was called, or is owed */
+        bool owed;    /* ... by the thread that is driving */
         bool driving; /* some thread is inside vtable->drive */
     } locked;
 };
@@ -85,6 +86,10 @@ vmx_host_describe_running(vmx_host *host, char *text, size_t size);
  */
 size_t
 vmx_host_drive(vmx_host *host, uint64_t deadline_us, bool (*done)(void *arg), void *arg);
+
+/* Waits until no other thread drives; nobody will any more. After `drained`. */
+void
+vmx_host_stop_driving(vmx_host *host);
 
 /* Something that a thread may be waiting for has changed (an operation completed, a queue was filled). */
 void

@@ -3,7 +3,7 @@
 static void
 fill_state(const Pinecone__DescribeIndexStatsResponse *from, vmx_index_state *state)
 {
-    vmx_index_state_init(state, sizeof *state);
+    *state = (vmx_index_state){.size = sizeof *state};
     state->vector_count = from->total_vector_count;
     state->index_fullness = from->index_fullness;
     state->has_dimension = from->_dimension_case == PINECONE__DESCRIBE_INDEX_STATS_RESPONSE___DIMENSION_DIMENSION;

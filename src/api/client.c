@@ -1,0 +1,324 @@
+#include "api/client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/sized.h"
+#include "core/sync.h"
+#include "op/queue.h"
+#include "rpc/retry.h"
+#include "transport/grpc/grpc_transport.h"
+
+#define OWNER(host) ((vmx_client *)(host))
+
+/* --- what the host asks -------------------------------------------------------------------------------------------- */
+
+static uint64_t
+client_now(vmx_host *host)
+{
+    (void)host; /* the gRPC transport's clock */
+    return vmx_monotonic_us();
+}
+
+static size_t
+client_drive(vmx_host *host, uint64_t deadline_us)
+{
+    vmx_transport *transport = OWNER(host)->transport;
+    return transport->vtable->drive(transport->loops[0], deadline_us);
+}
+
+static void
+client_wake(vmx_host *host)
+{
+    vmx_transport *transport = OWNER(host)->transport;
+    if (transport->driven)
+        transport->vtable->wake(transport->loops[0]);
+}
+
+/* Ends transport and pool, once. With `wait`, nothing of them is left afterwards. */
+static void
+tear_down(vmx_client *client, bool wait)
+{
+    if (atomic_exchange(&client->torn_down, true))
+        return;
+    vmx_host_stop_driving(&client->host);
+    if (client->pool != NULL)
+        vmx_pool_close(client->pool);
+    client->transport->vtable->shutdown(client->transport, wait);
+}
+
+static void
+client_drained(vmx_host *host)
+{
+    if (atomic_load(&OWNER(host)->freed))
+        tear_down(OWNER(host), false);
+}
+
+static void
+client_destroy(vmx_host *host)
+{
+    vmx_client *client = OWNER(host);
+    if (client->pool != NULL)
+        vmx_pool_free(client->pool);
+    vmx_config_free(client->config);
+    vmx_host_destroy(host);
+    vmx_dealloc(client);
+}
+
+static const vmx_host_vtable host_vtable = {
+    .now = client_now,
+    .drive = client_drive,
+    .wake = client_wake,
+    .drained = client_drained,
+    .destroy = client_destroy,
+};
+
+/* The pool's channels hold one reference together. */
+static void
+on_pool_closed(void *user)
+{
+    vmx_client *client = user;
+    vmx_host_release(&client->host);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------- */
+
+/* auto: as the scheme says; without one, plain text to this machine and TLS to any other. */
+static bool
+wants_tls(const vmx_config *config, const vmx_endpoint *endpoint)
+{
+    const char *tls = vmx_config_text(config, "tls");
+    if (strcmp(tls, "auto") != 0)
+        return strcmp(tls, "on") == 0;
+    if (endpoint->scheme != VMX_SCHEME_NONE)
+        return endpoint->scheme == VMX_SCHEME_HTTPS;
+    return !endpoint->is_loopback;
+}
+
+static const char *
+text_or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+/* The authorities to trust: a file's, a text's, or none given. */
+static vmx_str
+ca_of(const vmx_config *config)
+{
+    vmx_str file = vmx_config_file(config, "tls.ca.file");
+    return file.len > 0 ? file : vmx_str_from(vmx_config_text(config, "tls.ca.pem"));
+}
+
+static vmx_channel_options
+channel_options(const vmx_client *client)
+{
+    const vmx_config *config = client->config;
+    const char *proxy = client->endpoint.is_loopback ? "" : vmx_config_text(config, "proxy");
+    return (vmx_channel_options){
+        .target = client->endpoint.target,
+        .tls = client->caller.tls,
+        .ca_pem = ca_of(config),
+        .server_name = text_or_null(vmx_config_text(config, "tls.server.name")),
+        .user_agent = client->user_agent,
+        .proxy = text_or_null(proxy),
+        .receive_limit_bytes = vmx_config_int(config, "receive.limit.bytes"),
+        .keepalive_time_ms = vmx_config_int(config, "keepalive.time.ms"),
+        .keepalive_timeout_ms = vmx_config_int(config, "keepalive.timeout.ms"),
+        .reconnect_initial_ms = vmx_config_int(config, "reconnect.initial.ms"),
+        .reconnect_max_ms = vmx_config_int(config, "reconnect.max.ms"),
+    };
+}
+
+static vmx_status
+read_config(vmx_client *client, vmx_error *error)
+{
+    const vmx_config *config = client->config;
+    vmx_str endpoint = vmx_str_from(vmx_config_text(config, "endpoint"));
+    if (endpoint.len == 0)
+        return vmx_error_set(error, VMX_ERR_INVALID, "client: no endpoint; set the property endpoint to host:port");
+    vmx_status status = vmx_endpoint_parse(endpoint, &client->endpoint, error);
+    if (status != VMX_OK)
+        return status;
+    vmx_retry_from_config(&client->retry, config);
+    status = vmx_retry_check(&client->retry, error);
+    if (status != VMX_OK)
+        return status;
+    client->call_timeout_ms = vmx_config_int(config, "call.timeout.ms");
+    client->wait_for_ready = vmx_config_bool(config, "wait.for.ready");
+    const char *product = vmx_config_text(config, "user.agent");
+    snprintf(client->user_agent, sizeof client->user_agent, "%s%svecmux/%s", product, product[0] != '\0' ? " " : "",
+             vmx_version());
+    vmx_engine_init(&client->engine, config, client->endpoint.host);
+    return VMX_OK;
+}
+
+static vmx_status
+open_pool(vmx_client *client, vmx_error *error)
+{
+    vmx_pool_options options = {
+        .channel_count = (size_t)vmx_config_int(client->config, "channel.count"),
+        .max_streams = (size_t)vmx_config_int(client->config, "channel.max.streams"),
+        .channel = channel_options(client),
+        .closed = on_pool_closed,
+        .user = client,
+    };
+    vmx_host_acquire(&client->host); /* for on_pool_closed */
+    vmx_status status = vmx_pool_new(client->transport, &options, &client->pool, error);
+    if (client->pool == NULL)
+        vmx_host_release(&client->host);
+    client->caller.pool = client->pool;
+    return status;
+}
+
+static vmx_status
+connect_client(vmx_client *client, vmx_error *error)
+{
+    vmx_status status = read_config(client, error);
+    if (status != VMX_OK)
+        return status;
+    size_t io_threads = (size_t)vmx_config_int(client->config, "io.threads");
+    client->caller = (vmx_caller){
+        .classify = client->engine.vtable->classify,
+        .endpoint = vmx_config_text(client->config, "endpoint"),
+        .tls = wants_tls(client->config, &client->endpoint),
+    };
+    vmx_random random;
+    vmx_random_seed_system(&random);
+    client->caller.random_seed = vmx_random_next(&random);
+    client->host.driven = io_threads == 0;
+    status = vmx_grpc_transport_new(io_threads, &client->transport, error);
+    if (status != VMX_OK)
+        return status;
+    client->caller.transport = client->transport;
+    return open_pool(client, error);
+}
+
+/* A client that could not be opened. */
+static void
+abandon(vmx_client *client)
+{
+    if (client->transport != NULL)
+        tear_down(client, true);
+    vmx_host_release(&client->host);
+}
+
+vmx_status
+vmx_client_open(const vmx_config *config, vmx_client **out, vmx_error *error)
+{
+    *out = NULL;
+    if (vmx_forked())
+        return vmx_error_set(error, VMX_ERR_FORKED,
+                             "client: this process was forked after vecmux was used; spawn, do not fork");
+    vmx_fork_watch();
+    vmx_client *client = vmx_calloc(1, sizeof *client);
+    if (client == NULL)
+        return vmx_error_no_memory(error);
+    if (!vmx_host_init(&client->host, &host_vtable, false)) {
+        vmx_dealloc(client);
+        return vmx_error_no_memory(error);
+    }
+    client->config = vmx_config_copy(config);
+    vmx_status status = client->config != NULL ? connect_client(client, error) : vmx_error_no_memory(error);
+    if (status != VMX_OK)
+        abandon(client);
+    else
+        *out = client;
+    return status;
+}
+
+vmx_status
+vmx_client_check_open(vmx_client *client, vmx_error *error)
+{
+    if (vmx_forked())
+        return vmx_error_set(error, VMX_ERR_FORKED,
+                             "this process was forked after vecmux was used; spawn, do not fork");
+    pthread_mutex_lock(&client->host.lock);
+    bool closing = client->host.locked.closing;
+    pthread_mutex_unlock(&client->host.lock);
+    return closing ? vmx_error_set(error, VMX_ERR_CLOSED, "the client is closed; open a new one") : VMX_OK;
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------------- */
+
+vmx_status
+vmx_client_close(vmx_client *client, int64_t timeout_ms, vmx_error *error)
+{
+    if (vmx_forked())
+        return vmx_error_set(error, VMX_ERR_FORKED, "close: this process was forked; the client is its parent's");
+    if (vmx_callback_inside())
+        return vmx_error_set(error, VMX_ERR_WOULD_DEADLOCK, "close: called from inside a callback of this library");
+    vmx_host_close(&client->host);
+    if (!vmx_host_wait_idle(&client->host, vmx_deadline_us(vmx_monotonic_us(), timeout_ms))) {
+        char running[256];
+        vmx_host_describe_running(&client->host, running, sizeof running);
+        return vmx_error_set(error, VMX_ERR_TIMEOUT, "close: still running after %lld ms: %s; close again, or free",
+                             (long long)timeout_ms, running);
+    }
+    tear_down(client, true);
+    return VMX_OK;
+}
+
+/* Nobody will drive a freed client: let its cancelled operations end now, as far as they do without waiting. */
+static void
+drive_to_end(vmx_client *client)
+{
+    for (int i = 0; i < 1000 && client->host.driven; i++) {
+        uint64_t now_us = vmx_monotonic_us();
+        if (vmx_host_wait_idle(&client->host, now_us) || atomic_load(&client->torn_down))
+            return;
+        vmx_host_drive(&client->host, now_us, NULL, NULL);
+    }
+}
+
+void
+vmx_client_free(vmx_client *client)
+{
+    if (client == NULL || vmx_forked())
+        return;
+    atomic_store(&client->freed, true);
+    vmx_host_close(&client->host);
+    vmx_host_cancel_all(&client->host);
+    drive_to_end(client);
+    if (vmx_host_wait_idle(&client->host, 0))
+        tear_down(client, false);
+    vmx_host_release(&client->host);
+}
+
+/* --- looking ------------------------------------------------------------------------------------------------------- */
+
+size_t
+vmx_client_poll(vmx_client *client, int64_t timeout_ms)
+{
+    if (!client->host.driven || vmx_forked() || vmx_callback_inside())
+        return 0;
+    return vmx_host_drive(&client->host, vmx_deadline_us(vmx_monotonic_us(), timeout_ms), NULL, NULL);
+}
+
+void
+vmx_channel_info_init(vmx_channel_info *info, size_t size)
+{
+    vmx_sized_init(info, size);
+}
+
+size_t
+vmx_client_channel_count(const vmx_client *client)
+{
+    return vmx_pool_count(client->pool);
+}
+
+bool
+vmx_client_channel(const vmx_client *client, size_t i, vmx_channel_info *info)
+{
+    return vmx_pool_info(client->pool, i, info);
+}
+
+vmx_status
+vmx_queue_new(vmx_client *client, vmx_queue **queue, vmx_error *error)
+{
+    *queue = NULL;
+    if (vmx_forked())
+        return vmx_error_set(error, VMX_ERR_FORKED, "queue: this process was forked; spawn, do not fork");
+    return vmx_queue_create(&client->host, queue, error);
+}

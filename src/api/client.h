@@ -1,0 +1,40 @@
+/*
+ * api/client.h: the client, inside.
+ *
+ * A client is a host of operations (op/host.h) with a transport, a pool of connections and an engine. It ends in two
+ * ways: vmx_client_close waits until nothing runs and tears it down on the caller's thread; vmx_client_free cancels what
+ * runs, and the last operation to end tears it down in the background. Its memory goes with the last reference.
+ */
+#ifndef VMX_API_CLIENT_H
+#define VMX_API_CLIENT_H
+
+#include <stdatomic.h>
+#include <vecmux/client.h>
+
+#include "core/endpoint.h"
+#include "engine/engine.h"
+#include "op/host.h"
+#include "rpc/call.h"
+
+struct vmx_client {
+    vmx_host host; /* first */
+    vmx_config *config;
+    vmx_endpoint endpoint;
+    vmx_transport *transport;
+    vmx_pool *pool;
+    vmx_engine engine;
+    vmx_caller caller;
+    vmx_retry retry;         /* of calls that bring none */
+    int64_t call_timeout_ms; /* likewise */
+    bool wait_for_ready;     /* likewise */
+    char user_agent[160];
+    _Atomic size_t next_loop;
+    _Atomic bool freed;     /* the user's handle is gone: `drained` tears the client down */
+    _Atomic bool torn_down; /* claimed by whoever does it */
+};
+
+/* VMX_ERR_FORKED or VMX_ERR_CLOSED if the client can start nothing. */
+vmx_status
+vmx_client_check_open(vmx_client *client, vmx_error *error);
+
+#endif

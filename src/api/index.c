@@ -1,0 +1,273 @@
+#include <vecmux/index.h>
+
+#include "api/run.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/sized.h"
+#include "core/sync.h"
+
+#define MAX_NAMESPACE_BYTES 512
+
+struct vmx_index {
+    vmx_client *client; /* holds a reference */
+    char *name_space;
+};
+
+/* --- the handle ---------------------------------------------------------------------------------------------------- */
+
+static vmx_status
+check_namespace(vmx_str name, vmx_error *error)
+{
+    if (name.len > MAX_NAMESPACE_BYTES)
+        return vmx_error_set(error, VMX_ERR_INVALID, "index: the namespace has %zu bytes; at most %d are allowed",
+                             name.len, MAX_NAMESPACE_BYTES);
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] == '\0' || (unsigned char)name.ptr[i] > 0x7e)
+            return vmx_error_set(error, VMX_ERR_INVALID, "index: the namespace \"%.*s\" is not ASCII without NUL",
+                                 vmx_error_clip(name), name.ptr);
+    return VMX_OK;
+}
+
+vmx_status
+vmx_index_open(vmx_client *client, vmx_str collection, vmx_str name_space, vmx_index **out, vmx_error *error)
+{
+    *out = NULL;
+    vmx_status status = vmx_client_check_open(client, error);
+    if (status == VMX_OK)
+        status = client->engine.vtable->check_collection(&client->engine, collection, error);
+    if (status == VMX_OK)
+        status = check_namespace(name_space, error);
+    if (status != VMX_OK)
+        return status;
+    vmx_index *index = vmx_calloc(1, sizeof *index);
+    char *copy = vmx_str_copy(name_space);
+    if (index == NULL || copy == NULL) {
+        vmx_dealloc(index);
+        vmx_dealloc(copy);
+        return vmx_error_no_memory(error);
+    }
+    index->client = client;
+    index->name_space = copy;
+    vmx_host_acquire(&client->host);
+    *out = index;
+    return VMX_OK;
+}
+
+void
+vmx_index_free(vmx_index *index)
+{
+    if (index == NULL || vmx_forked())
+        return;
+    vmx_client *client = index->client;
+    vmx_dealloc(index->name_space);
+    vmx_dealloc(index);
+    vmx_host_release(&client->host);
+}
+
+/* --- the operations ------------------------------------------------------------------------------------------------ */
+
+static vmx_status
+new_run(vmx_index *index, const char *name, const vmx_call_options *options, vmx_op **op, vmx_run **run,
+        vmx_error *error)
+{
+    *op = NULL;
+    return vmx_run_new(index->client, name, vmx_str_from(index->name_space), options, run, error);
+}
+
+vmx_status
+vmx_index_upsert(vmx_index *index, const vmx_vectors *vectors, const vmx_call_options *options, vmx_op **op,
+                 vmx_error *error)
+{
+    vmx_run *run;
+    vmx_status status = new_run(index, "upsert", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->upsert(&run->machine, vectors, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_query(vmx_index *index, const vmx_query *theirs, const vmx_call_options *options, vmx_op **op,
+                vmx_error *error)
+{
+    vmx_run *run;
+    vmx_query query;
+    vmx_sized_read(&query, sizeof query, theirs);
+    vmx_status status = new_run(index, "query", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->query(&run->machine, &query, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_fetch(vmx_index *index, const vmx_fetch *theirs, const vmx_call_options *options, vmx_op **op,
+                vmx_error *error)
+{
+    vmx_run *run;
+    vmx_fetch fetch;
+    vmx_sized_read(&fetch, sizeof fetch, theirs);
+    vmx_status status = new_run(index, "fetch", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->fetch(&run->machine, &fetch, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+/* NULL means all defaults. */
+static void
+read_list(vmx_list *list, const vmx_list *theirs)
+{
+    vmx_list_init(list, sizeof *list);
+    if (theirs != NULL)
+        vmx_sized_read(list, sizeof *list, theirs);
+}
+
+vmx_status
+vmx_index_list(vmx_index *index, const vmx_list *theirs, const vmx_call_options *options, vmx_op **op, vmx_error *error)
+{
+    vmx_run *run;
+    vmx_list list;
+    read_list(&list, theirs);
+    vmx_status status = new_run(index, "list", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->list(&run->machine, &list, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_update(vmx_index *index, const vmx_update *theirs, const vmx_call_options *options, vmx_op **op,
+                 vmx_error *error)
+{
+    vmx_run *run;
+    vmx_update update;
+    vmx_sized_read(&update, sizeof update, theirs);
+    vmx_status status = new_run(index, "update", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->update(&run->machine, &update, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_delete(vmx_index *index, const vmx_delete *theirs, const vmx_call_options *options, vmx_op **op,
+                 vmx_error *error)
+{
+    vmx_run *run;
+    vmx_delete del;
+    vmx_sized_read(&del, sizeof del, theirs);
+    vmx_status status = new_run(index, "delete", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->del(&run->machine, &del, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_stats(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error)
+{
+    vmx_run *run;
+    vmx_status status = new_run(index, "stats", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->stats(&run->machine, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_wait_visible(vmx_index *index, uint64_t lsn, const vmx_call_options *options, vmx_op **op, vmx_error *error)
+{
+    vmx_run *run;
+    vmx_status status = new_run(index, "wait visible", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->wait_visible(&run->machine, lsn, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_create_namespace(vmx_index *index, const vmx_strs *filterable, const vmx_call_options *options, vmx_op **op,
+                           vmx_error *error)
+{
+    vmx_run *run;
+    vmx_status status = new_run(index, "create namespace", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->create_namespace(&run->machine, filterable, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_describe_namespace(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error)
+{
+    vmx_run *run;
+    vmx_status status = new_run(index, "describe namespace", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->describe_namespace(&run->machine, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_delete_namespace(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error)
+{
+    vmx_run *run;
+    vmx_status status = new_run(index, "delete namespace", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->delete_namespace(&run->machine, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+vmx_status
+vmx_index_list_namespaces(vmx_index *index, const vmx_list *theirs, const vmx_call_options *options, vmx_op **op,
+                          vmx_error *error)
+{
+    vmx_run *run;
+    vmx_list list;
+    read_list(&list, theirs);
+    vmx_status status = new_run(index, "list namespaces", options, op, &run, error);
+    if (status != VMX_OK)
+        return status;
+    status = run->machine.engine->vtable->list_namespaces(&run->machine, &list, &run->step);
+    return vmx_run_launch(run, status, op, error);
+}
+
+/* --- setting up structs -------------------------------------------------------------------------------------------- */
+
+void
+vmx_vector_init(vmx_vector *vector, size_t size)
+{
+    vmx_sized_init(vector, size);
+}
+
+void
+vmx_query_init(vmx_query *query, size_t size)
+{
+    vmx_sized_init(query, size);
+}
+
+void
+vmx_fetch_init(vmx_fetch *fetch, size_t size)
+{
+    vmx_sized_init(fetch, size);
+}
+
+void
+vmx_list_init(vmx_list *list, size_t size)
+{
+    vmx_sized_init(list, size);
+}
+
+void
+vmx_update_init(vmx_update *update, size_t size)
+{
+    vmx_sized_init(update, size);
+}
+
+void
+vmx_delete_init(vmx_delete *del, size_t size)
+{
+    vmx_sized_init(del, size);
+}

@@ -1,0 +1,226 @@
+#include "api/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/call_options.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/sync.h"
+
+#define OWNER(member, pointer) ((vmx_run *)((char *)(pointer)-offsetof(vmx_run, member)))
+
+/* How long before the deadline a waiting operation looks a last time. */
+#define LAST_LOOK_US 50000
+
+static void
+take_step(vmx_run *run);
+
+/* --- the end ------------------------------------------------------------------------------------------------------- */
+
+static void
+complete(vmx_run *run)
+{
+    run->op.headers = run->call.reply.headers;
+    run->op.header_count = run->call.reply.header_count;
+    run->op.result = run->op.error.code == VMX_OK ? &run->result : NULL;
+    vmx_op_complete(&run->op);
+}
+
+static void
+run_destroy(vmx_op *op)
+{
+    vmx_run *run = OWNER(op, op);
+    vmx_message_clear(&run->step.request.message);
+    vmx_call_clear(&run->call);
+    vmx_op_fini(op);
+    vmx_dealloc(run);
+}
+
+static void
+complete_cancelled(vmx_run *run)
+{
+    vmx_error_set(&run->op.error, VMX_ERR_CANCELLED, "%s at %s: cancelled", run->op.name, run->client->caller.endpoint);
+    complete(run);
+}
+
+static void
+run_cancel(vmx_op *op)
+{
+    vmx_run *run = OWNER(op, op);
+    if (!run->waiting) {
+        vmx_call_cancel(&run->call);
+        return;
+    }
+    if (run->client->transport->vtable->timer_cancel(run->loop, &run->timer)) {
+        run->waiting = false;
+        complete_cancelled(run);
+    }
+}
+
+static const vmx_op_vtable op_vtable = {.cancel = run_cancel, .destroy = run_destroy};
+
+/* --- waiting ------------------------------------------------------------------------------------------------------- */
+
+static void
+wait_step(vmx_run *run)
+{
+    uint64_t now_us = vmx_monotonic_us();
+    uint64_t deadline_us = run->call.settings.deadline_us;
+    uint64_t due_us = vmx_deadline_us(now_us, run->step.wait_ms);
+    if (due_us >= deadline_us && deadline_us > now_us + LAST_LOOK_US)
+        due_us = deadline_us - LAST_LOOK_US;
+    if (due_us >= deadline_us) {
+        vmx_error_set(&run->op.error, VMX_ERR_DEADLINE, "%s at %s: not reached within %lld ms; raise the timeout",
+                      run->op.name, run->client->caller.endpoint, (long long)run->call.settings.timeout_ms);
+        complete(run);
+        return;
+    }
+    run->waiting = true;
+    run->client->transport->vtable->timer_set(run->loop, &run->timer, due_us);
+}
+
+static void
+on_timer(vmx_timer *timer)
+{
+    vmx_run *run = OWNER(timer, timer);
+    vmx_op_submit(&run->op, &run->timer_task);
+}
+
+static void
+run_timer(vmx_task *task)
+{
+    vmx_run *run = OWNER(timer_task, task);
+    run->waiting = false;
+    if (atomic_load(&run->op.cancel_requested)) {
+        complete_cancelled(run);
+        return;
+    }
+    run->machine.on_timer(&run->machine, &run->step);
+    take_step(run);
+}
+
+/* --- stepping ------------------------------------------------------------------------------------------------------ */
+
+static void
+take_step(vmx_run *run)
+{
+    switch (run->step.kind) {
+    case VMX_STEP_CALL:
+        vmx_call_start(&run->call, &run->step.request);
+        break;
+    case VMX_STEP_WAIT:
+        wait_step(run);
+        break;
+    case VMX_STEP_DONE:
+        complete(run);
+        break;
+    }
+}
+
+/* The machine could make nothing of a successful reply: adds what it does not know. */
+static void
+add_call_details(vmx_run *run)
+{
+    vmx_error why = run->op.error;
+    vmx_error_set(&run->op.error, why.code, "%s at %s: %s", run->op.name, run->client->caller.endpoint, why.message);
+    run->op.error.grpc_code = VMX_GRPC_OK;
+    run->op.error.attempts = run->call.attempts;
+    run->op.error.outcome = VMX_OUTCOME_DONE;
+    vmx_str peer = run->call.reply.peer;
+    snprintf(run->op.error.peer, sizeof run->op.error.peer, "%.*s", (int)peer.len, peer.ptr);
+}
+
+static void
+on_call_done(vmx_call *call)
+{
+    vmx_run *run = OWNER(call, call);
+    if (run->op.error.code != VMX_OK) {
+        complete(run);
+        return;
+    }
+    run->machine.on_reply(&run->machine, &call->message, &call->reply, &run->step);
+    vmx_message_clear(&call->message);
+    if (run->op.error.code != VMX_OK)
+        add_call_details(run);
+    take_step(run);
+}
+
+static void
+run_start(vmx_task *task)
+{
+    take_step(OWNER(start_task, task));
+}
+
+/* --- starting ------------------------------------------------------------------------------------------------------ */
+
+static void
+init_machine(vmx_run *run)
+{
+    run->machine.engine = &run->client->engine;
+    run->machine.arena = &run->op.arena;
+    run->machine.error = &run->op.error;
+    run->machine.result = &run->result;
+}
+
+static vmx_status
+fill_run(vmx_run *run, vmx_str name_space, const vmx_call_options *options, vmx_error *error)
+{
+    vmx_client *client = run->client;
+    vmx_call_settings settings;
+    vmx_status status = vmx_call_settings_make(&run->op.arena, client, options, &settings, error);
+    if (status != VMX_OK)
+        return status;
+    run->machine.name_space = vmx_arena_str(&run->op.arena, name_space);
+    if (run->machine.name_space.ptr == NULL)
+        return vmx_error_no_memory(error);
+    size_t loop = atomic_fetch_add_explicit(&client->next_loop, 1, memory_order_relaxed);
+    run->loop = client->transport->loops[loop % client->transport->loop_count];
+    vmx_call_init(&run->call, &client->caller, &run->op, run->loop, &settings, &run->op.error, on_call_done);
+    return VMX_OK;
+}
+
+vmx_status
+vmx_run_new(vmx_client *client, const char *name, vmx_str name_space, const vmx_call_options *caller_options,
+            vmx_run **out, vmx_error *error)
+{
+    *out = NULL;
+    vmx_call_options options;
+    vmx_status status = vmx_client_check_open(client, error);
+    if (status == VMX_OK)
+        status = vmx_call_options_check(client, caller_options, &options, error);
+    if (status != VMX_OK)
+        return status;
+    vmx_run *run = vmx_calloc(1, sizeof *run);
+    if (run == NULL)
+        return vmx_error_no_memory(error);
+    run->client = client;
+    run->timer.fire = on_timer;
+    run->start_task.run = run_start;
+    run->timer_task.run = run_timer;
+    vmx_op_init(&run->op, &op_vtable, name, &client->host, options.queue, options.user);
+    init_machine(run);
+    status = fill_run(run, name_space, &options, error);
+    if (status != VMX_OK)
+        vmx_op_release(&run->op);
+    else
+        *out = run;
+    return status;
+}
+
+vmx_status
+vmx_run_launch(vmx_run *run, vmx_status begun, vmx_op **op, vmx_error *error)
+{
+    vmx_status status = begun;
+    if (status != VMX_OK && error != NULL)
+        *error = run->op.error;
+    if (status == VMX_OK && !vmx_op_begin(&run->op))
+        status = vmx_error_set(error, VMX_ERR_CLOSED, "%s: the client is closed; open a new one", run->op.name);
+    if (status != VMX_OK) {
+        vmx_op_release(&run->op);
+        return status;
+    }
+    *op = &run->op;
+    vmx_op_submit(&run->op, &run->start_task);
+    return VMX_OK;
+}
