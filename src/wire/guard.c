@@ -57,11 +57,8 @@ count_allocation(guard_walk *walk, size_t bytes)
 static size_t
 write_path(const guard_level *level, char *path, size_t size)
 {
-    size_t len = level->parent ? write_path(level->parent, path, size) : 0;
-    int more = 0;
-    if (!level->parent)
-        more = snprintf(path, size, "%s", level->descriptor->short_name);
-    len += (size_t)more;
+    size_t len = level->parent ? write_path(level->parent, path, size)
+                               : (size_t)snprintf(path, size, "%s", level->descriptor->short_name);
     if (len < size && level->field)
         len += (size_t)snprintf(path + len, size - len, ".%s", level->field->name);
     else if (len < size && level->number)
@@ -305,8 +302,11 @@ check_message(guard_walk *walk, guard_level *level, const uint8_t *at, const uin
     while (at < end) {
         uint64_t tag;
         const uint8_t *value = read_varint(at, end, MAX_TAG_BYTES, &tag);
-        if (!value || tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER)
+        if (!value || tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER) {
+            level->field = NULL;
+            level->number = 0;
             return refuse(walk, level, at, "a malformed tag");
+        }
         if (level->number != tag >> 3) { /* elements of a repeated field mostly stand together */
             level->number = (uint32_t)(tag >> 3);
             level->field = protobuf_c_message_descriptor_get_field(level->descriptor, level->number);
