@@ -1,0 +1,41 @@
+#!/usr/bin/python3
+"""The README's program is examples/first.c, and does what the README says. usage: test_readme.py ROOT FIRST"""
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+from harness import SLOW, ServerCase, lines
+
+ROOT, FIRST = sys.argv[1:3]
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+class ReadmeTest(ServerCase):
+    def test_program(self):
+        readme = read("README.md")
+        blocks = re.findall(r"^```c\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+        self.assertEqual(blocks, [read("examples/first.c")])
+
+        records = re.search(r"red '(\[.*?\])' green '(\[.*?\])' blue '(\[.*?\])'", readme)
+        values = [[float(x) for x in text.strip("[]").split(",")] for text in records.groups()]
+        self.vecmux("upsert", stdin=lines({"id": name, "values": v} for name, v in zip(("red", "green", "blue"), values)))
+        done = subprocess.run([FIRST, self.server.endpoint], capture_output=True, text=True, timeout=60 * SLOW,
+                              check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        claimed = re.search(r"It prints `(.*?)`, `(.*?)` and `(.*?)`", readme)
+        self.assertEqual(done.stdout.splitlines(), list(claimed.groups()))
+
+    def test_a_failure_is_told(self):
+        done = subprocess.run([FIRST, "nonsense"], capture_output=True, text=True, timeout=60 * SLOW, check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn('"nonsense"', done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
