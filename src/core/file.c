@@ -8,13 +8,20 @@
 
 #include "core/error.h"
 
-#define READ_BYTES 16384
+#define READ_BYTES      16384
+#define PATH_CLIP_BYTES 256
+
+int
+vmx_file_path_clip(vmx_str path)
+{
+    return path.len < PATH_CLIP_BYTES ? (int)path.len : PATH_CLIP_BYTES;
+}
 
 static vmx_status
 refuse_errno(vmx_error *error, vmx_str path, int number)
 {
     char reason[96];
-    return vmx_error_set(error, VMX_ERR_IO, "%.*s: %s", vmx_error_clip(path), path.ptr,
+    return vmx_error_set(error, VMX_ERR_IO, "%.*s: %s", vmx_file_path_clip(path), path.ptr,
                          strerror_r(number, reason, sizeof reason));
 }
 
@@ -36,8 +43,8 @@ read_all(int fd, vmx_str path, size_t limit_bytes, vmx_buffer *content, vmx_erro
         content->len += (size_t)got;
         total += (size_t)got;
         if (total > limit_bytes)
-            return vmx_error_set(error, VMX_ERR_TOO_LARGE, "%.*s: more than %zu bytes", vmx_error_clip(path), path.ptr,
-                                 limit_bytes);
+            return vmx_error_set(error, VMX_ERR_TOO_LARGE, "%.*s: more than %zu bytes", vmx_file_path_clip(path),
+                                 path.ptr, limit_bytes);
     }
 }
 
@@ -46,7 +53,7 @@ vmx_file_read(vmx_str path, size_t limit_bytes, vmx_buffer *content, vmx_error *
 {
     char name[PATH_MAX];
     if (path.len == 0 || path.len >= sizeof name || memchr(path.ptr, '\0', path.len))
-        return vmx_error_set(error, VMX_ERR_INVALID, "\"%.*s\": not a path", vmx_error_clip(path), path.ptr);
+        return vmx_error_set(error, VMX_ERR_INVALID, "\"%.*s\": not a path", vmx_file_path_clip(path), path.ptr);
     memcpy(name, path.ptr, path.len);
     name[path.len] = '\0';
     int fd = open(name, O_RDONLY | O_CLOEXEC);

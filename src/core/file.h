@@ -15,4 +15,8 @@
 vmx_status
 vmx_file_read(vmx_str path, size_t limit_bytes, vmx_buffer *content, vmx_error *error);
 
+/* For "%.*s" of paths: as vmx_error_clip, but at most 256 bytes. */
+int
+vmx_file_path_clip(vmx_str path);
+
 #endif
