@@ -1,11 +1,12 @@
 """Runs `vecmux` and, where a test needs one, a `vecmuxd` of its own on a free loopback port.
 
-The programs come from the environment: VECMUX, VECMUXD, and for some tests more. Everything that waits has a limit,
-scaled by VMX_TEST_SLOW.
+The tool comes from the environment variable VECMUX, the server from the test's first argument. Everything that waits
+has a limit, scaled by VMX_TEST_SLOW.
 """
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -19,7 +20,7 @@ class Server:
     def __init__(self, *arguments):
         self.directory = tempfile.TemporaryDirectory()
         port_file = os.path.join(self.directory.name, "port")
-        command = [os.environ["VECMUXD"], "--listen", "127.0.0.1:0", "--port-file", port_file, *arguments]
+        command = [sys.argv[1], "--listen", "127.0.0.1:0", "--port-file", port_file, *arguments]
         self.log = open(os.path.join(self.directory.name, "log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         self.endpoint = "127.0.0.1:" + self.read_port(port_file)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Every command of vecmux against a vecmuxd."""
+"""Every command of vecmux against a vecmuxd. usage: test_commands.py VECMUXD [test...]"""
 import json
+import sys
 import unittest
 
 from harness import ServerCase, lines, run
@@ -186,4 +187,4 @@ class MetricTest(ServerCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The README's program is examples/first.c, and does what the README says. usage: test_readme.py ROOT FIRST"""
+"""The README's program is examples/first.c, and does what the README says. usage: test_readme.py VECMUXD ROOT FIRST"""
 import os
 import re
 import subprocess
@@ -8,7 +8,7 @@ import unittest
 
 from harness import SLOW, ServerCase, lines
 
-ROOT, FIRST = sys.argv[1:3]
+ROOT, FIRST = sys.argv[2:4]
 
 
 def read(path):

@@ -34,7 +34,7 @@ RULES = [
     ("src/transport", ["public", "core", "op"]),
     ("src/rpc", ["public", "core", "op", "transport/transport.h"]),
     ("src/engine", ["public", "core", "wire", "rpc/request.h", "protobuf-c", "pb-c"]),
-    ("src/api", ["public", "core", "wire", "op", "rpc", "engine", "transport/transport.h"]),
+    ("src/api", ["public", "core", "wire", "op", "rpc", "engine", "transport/grpc/grpc_transport.h"]),
     ("src/writer", ["public", "core", "wire", "op", "rpc", "engine"]),
     ("src/build", ["public", "core", "wire", "op", "rpc", "engine"]),
     ("src/mock", ["public", "core", "wire", "grpc", "protobuf-c", "pb-c", "sanitizer"]),

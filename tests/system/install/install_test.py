@@ -84,7 +84,9 @@ class InstallTest(unittest.TestCase):
     def test_programs(self):
         out = run(os.path.join(self.prefix, "bin/vecmux"), "version")
         self.assertTrue(out.startswith("vecmux 0.1.0\n"), out)
-        run(os.path.join(self.prefix, "bin/vecmuxd"), "--help")
+        server = os.path.join(self.prefix, "bin/vecmuxd")
+        if os.path.exists(os.path.join(BUILD, "bin/vecmuxd")):
+            run(server, "--help")
 
     def test_files(self):
         def names(path):
