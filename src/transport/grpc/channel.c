@@ -1,8 +1,6 @@
 #include <grpc/grpc_security.h>
-#include <grpc/support/alloc.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -127,7 +125,6 @@ unref_and_unlock(vmx_grpc_channel *channel)
     }
     vmx_grpc_transport *transport = (vmx_grpc_transport *)channel->base.transport;
     pthread_mutex_destroy(&channel->lock);
-    vmx_dealloc(channel->target);
     vmx_dealloc(channel);
     vmx_grpc_transport_leave(transport);
 }
@@ -190,16 +187,6 @@ run_close(vmx_task *task)
 
 /* --- the vtable --------------------------------------------------------------------------------------------------- */
 
-/* What the core calls the target where a call's peer is asked for and there is none. */
-static char *
-read_target(grpc_channel *channel)
-{
-    char *target = grpc_channel_get_target(channel);
-    char *copy = vmx_str_copy(vmx_str_from(target));
-    gpr_free(target);
-    return copy;
-}
-
 vmx_status
 vmx_grpc_channel_open(vmx_transport *base, const vmx_channel_options *options, vmx_channel **out, vmx_error *error)
 {
@@ -209,12 +196,7 @@ vmx_grpc_channel_open(vmx_transport *base, const vmx_channel_options *options, v
         return vmx_error_no_memory(error);
     vmx_error made;
     channel->channel = create(transport, options, &made);
-    channel->target = channel->channel != NULL ? read_target(channel->channel) : NULL;
-    if (channel->target == NULL) {
-        if (channel->channel != NULL) {
-            grpc_channel_destroy(channel->channel);
-            vmx_error_no_memory(&made);
-        }
+    if (channel->channel == NULL) {
         vmx_dealloc(channel);
         if (error != NULL)
             *error = made;

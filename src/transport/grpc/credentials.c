@@ -1,11 +1,9 @@
 #include <grpc/grpc_security.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/file.h"
+#include "core/pem.h"
 #include "transport/grpc/internal.h"
 
 enum { MAX_BUNDLE_BYTES = 16 << 20 };
@@ -15,75 +13,54 @@ static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/et
                                       "/etc/ssl/ca-bundle.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
                                       "/etc/ssl/cert.pem"};
 
-/* The whole file as text, for vmx_dealloc; NULL when there is none, or memory is out. */
-static char *
-read_file(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return NULL;
-    char *text = NULL;
-    long size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-    if (size > 0 && size <= MAX_BUNDLE_BYTES && fseek(file, 0, SEEK_SET) == 0)
-        text = vmx_alloc((size_t)size + 1);
-    if (text != NULL)
-        text[fread(text, 1, (size_t)size, file)] = '\0';
-    fclose(file);
-    return text;
-}
-
-/* With transport->lock held. */
-static void
+/* With transport->lock held: the text of the first bundle there is, read once; NULL when there is none. */
+static const char *
 find_system_roots(vmx_grpc_transport *transport)
 {
-    for (size_t i = 0; transport->system_roots == NULL && i < sizeof bundles / sizeof *bundles; i++)
-        transport->system_roots = read_file(bundles[i]);
+    vmx_buffer *roots = &transport->system_roots;
+    for (size_t i = 0; roots->len == 0 && i < sizeof bundles / sizeof *bundles; i++) {
+        if (vmx_file_read(vmx_str_from(bundles[i]), MAX_BUNDLE_BYTES, roots, NULL) == VMX_OK)
+            vmx_buffer_append_byte(roots, '\0');
+        if (roots->failed || roots->len <= 1)
+            vmx_buffer_free(roots);
+    }
+    return (const char *)roots->data;
 }
 
-static char *
-copy_system_roots(vmx_grpc_transport *transport, vmx_error *error)
+static grpc_channel_credentials *
+trust_system(vmx_grpc_transport *transport, vmx_error *error)
 {
     pthread_mutex_lock(&transport->lock);
-    find_system_roots(transport);
-    char *copy = transport->system_roots != NULL ? vmx_str_copy(vmx_str_from(transport->system_roots)) : NULL;
-    bool found = transport->system_roots != NULL;
+    const char *roots = find_system_roots(transport);
+    grpc_channel_credentials *credentials =
+        roots != NULL ? grpc_ssl_credentials_create_ex(roots, NULL, NULL, NULL) : NULL;
     pthread_mutex_unlock(&transport->lock);
-    if (!found)
+    if (credentials == NULL)
         vmx_error_set(error, VMX_ERR_INVALID,
-                      "TLS: no system certificates found (%s and others); install ca-certificates or give a CA file",
+                      "TLS: the system has no certificates (%s and others); install ca-certificates or give a CA file",
                       bundles[0]);
-    else if (copy == NULL)
-        vmx_error_no_memory(error);
-    return copy;
+    return credentials;
 }
 
-/* The core would only say "handshake failed", at the first connection. */
-static bool
-has_certificate(vmx_str pem)
+/* The core would find fault only at the first connection, and not say why. */
+static grpc_channel_credentials *
+trust_given(vmx_str pem, vmx_error *error)
 {
-    BIO *bio = pem.len <= INT_MAX ? BIO_new_mem_buf(pem.ptr, (int)pem.len) : NULL;
-    X509 *certificate = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    bool found = certificate != NULL;
-    X509_free(certificate);
-    BIO_free(bio);
-    ERR_clear_error();
-    return found;
-}
-
-static char *
-copy_given_roots(vmx_str pem, vmx_error *error)
-{
-    if (!has_certificate(pem)) {
-        vmx_error_set(
-            error, VMX_ERR_INVALID,
-            "TLS: the CA text (%zu bytes) holds no certificate; give PEM, \"-----BEGIN CERTIFICATE-----\" ...",
-            pem.len);
+    char reason[64];
+    const char *fault = vmx_pem_check_certificates(pem, reason);
+    if (fault != NULL) {
+        vmx_error_set(error, VMX_ERR_INVALID, "TLS: the CA text (%zu bytes): %s; give PEM certificates", pem.len,
+                      fault);
         return NULL;
     }
-    char *copy = vmx_str_copy(pem);
-    if (copy == NULL)
+    char *roots = vmx_str_copy(pem);
+    if (roots == NULL) {
         vmx_error_no_memory(error);
-    return copy;
+        return NULL;
+    }
+    grpc_channel_credentials *credentials = grpc_ssl_credentials_create_ex(roots, NULL, NULL, NULL);
+    vmx_dealloc(roots);
+    return credentials;
 }
 
 grpc_channel_credentials *
@@ -92,11 +69,5 @@ vmx_grpc_credentials_new(vmx_grpc_transport *transport, const vmx_channel_option
     if (!options->tls)
         return grpc_insecure_credentials_create();
     /* Always explicit: left alone, the core reads an environment variable. */
-    char *roots =
-        options->ca_pem.len > 0 ? copy_given_roots(options->ca_pem, error) : copy_system_roots(transport, error);
-    if (roots == NULL)
-        return NULL;
-    grpc_channel_credentials *credentials = grpc_ssl_credentials_create_ex(roots, NULL, NULL, NULL);
-    vmx_dealloc(roots);
-    return credentials;
+    return options->ca_pem.len > 0 ? trust_given(options->ca_pem, error) : trust_system(transport, error);
 }

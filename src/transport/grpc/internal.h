@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/buffer.h"
 #include "core/sync.h"
 #include "transport/grpc/tsan.h"
 #include "transport/timer_heap.h"
@@ -82,7 +83,7 @@ vmx_grpc_time(uint64_t time_us);
 struct vmx_grpc_transport {
     vmx_transport base;
     grpc_channel *nowhere;
-    char *system_roots; /* under lock; PEM, read when first needed */
+    vmx_buffer system_roots; /* under lock; PEM text, read when first needed */
     atomic_bool stopping;
     bool left_to_driver; /* driven: shut down from inside an event */
     pthread_mutex_t lock;
@@ -115,7 +116,6 @@ typedef struct vmx_grpc_method {
 struct vmx_grpc_channel {
     vmx_channel base;
     grpc_channel *channel; /* NULL once destroyed */
-    char *target;          /* as the core reports it for calls that have no connection */
     vmx_grpc_loop *home;
     vmx_grpc_tag watch_tag;
     vmx_task close_task;

@@ -1,5 +1,4 @@
 #include <grpc/support/alloc.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -7,81 +6,95 @@
 
 /* --- reach -------------------------------------------------------------------------------------------------------- */
 
-static bool
-starts_with(vmx_str text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    return text.len >= len && memcmp(text.ptr, prefix, len) == 0;
-}
-
-static bool
-equals(vmx_str text, const char *other)
-{
-    return text.len == strlen(other) && starts_with(text, other);
-}
-
 /*
- * The core puts a status together from what happened to the connection when the server sent none, and then it cannot be
- * told from the server's by anything but its text (1.51.1; pinned by tests/transport/test_reach.c).
+ * What the core says of a call that the server did not answer is text only (1.51.1; pinned by
+ * tests/transport/test_reach.c). Of a call that was handed to a connection its debug text says "Error received from
+ * peer", whoever made the status up.
  */
+
 static bool
-is_made_up(vmx_str text)
+starts_with_one_of(vmx_str text, const char *const *prefixes)
 {
-    static const char *const prefixes[] = {"Received RST_STREAM with error code ",
-                                           "Received http2 header with status: ",
-                                           "GOAWAY received",
-                                           "Socket closed",
-                                           "Stream removed",
-                                           "keepalive watchdog timeout",
-                                           "Transport closed",
-                                           "Endpoint read failed",
-                                           "Connection reset",
-                                           "Broken pipe",
-                                           "recvmsg:",
-                                           "sendmsg:",
-                                           "Delayed close due to in-progress write",
-                                           "Channel Destroyed",
-                                           "Received message larger than max",
-                                           "Deadline Exceeded",
-                                           "CANCELLED",
-                                           "Cancelled",
-                                           "Last stream closed"};
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        if (starts_with(text, prefixes[i]))
+    for (; *prefixes != NULL; prefixes++) {
+        size_t len = strlen(*prefixes);
+        if (text.len >= len && memcmp(text.ptr, *prefixes, len) == 0)
             return true;
     }
     return false;
 }
 
-/* HTTP/2 says that the server has not processed the stream (RFC 9113, 8.7): refused, or above GOAWAY's last id. */
 static bool
-is_refused(vmx_str text)
+equals_one_of(vmx_str text, const char *const *others)
 {
-    return equals(text, "Received RST_STREAM with error code 7") || equals(text, "GOAWAY received");
+    for (; *others != NULL; others++) {
+        if (text.len == strlen(*others) && memcmp(text.ptr, *others, text.len) == 0)
+            return true;
+    }
+    return false;
 }
 
-/* `connected`: the call was given a connection, so its headers may have left. */
+/* The ends of calls that were never handed to a connection. */
+static const char *const unconnected[] = {"failed to connect to all addresses",
+                                          "DNS resolution failed",
+                                          "empty address list",
+                                          "Deadline Exceeded",
+                                          "CANCELLED",
+                                          "a header's name or value",
+                                          NULL};
+
+/* HTTP/2 says that the server has not processed the stream (RFC 9113, 8.7): refused, or above GOAWAY's last id. */
+static const char *const refused[] = {"Received RST_STREAM with error code 7", "GOAWAY received", NULL};
+
+/* Statuses that the core made out of what happened to the stream or its connection. */
+static const char *const made_up[] = {"Received RST_STREAM with error code ",
+                                      "Received http2 header with status: ",
+                                      "GOAWAY received",
+                                      "Deadline Exceeded",
+                                      "CANCELLED",
+                                      "Socket closed",
+                                      "recvmsg:",
+                                      "sendmsg:",
+                                      "Connection ",
+                                      "Broken pipe",
+                                      "No route to host",
+                                      "Network is ",
+                                      "Endpoint ",
+                                      "Transport closed",
+                                      "Stream removed",
+                                      "Stream IDs exhausted",
+                                      "keepalive watchdog timeout",
+                                      "Delayed close due to in-progress write",
+                                      "Last stream closed",
+                                      "Attempt to send ",
+                                      "Failed parsing HTTP/2",
+                                      "Expected SETTINGS frame",
+                                      "Trying to connect an http1.x server",
+                                      "Frame size is larger",
+                                      "Buffers full",
+                                      "No status received",
+                                      "Channel Destroyed",
+                                      NULL};
+
 static vmx_reach
-reach_of(const vmx_grpc_stream *stream, vmx_str text, bool connected)
+reach_of(const vmx_grpc_stream *stream, vmx_str text)
 {
     if (stream->status == GRPC_STATUS_OK)
         return VMX_REACH_SERVER;
-    if (!connected)
-        return VMX_REACH_NONE;
-    bool from_peer = stream->debug_text != NULL && strstr(stream->debug_text, "Error received from peer") != NULL;
+    if (stream->debug_text == NULL || strstr(stream->debug_text, "Error received from peer") == NULL)
+        return starts_with_one_of(text, unconnected) ? VMX_REACH_NONE : VMX_REACH_UNKNOWN;
     bool silent = stream->initial.count == 0 && stream->trailers.count == 0;
-    if (silent && stream->status == GRPC_STATUS_UNAVAILABLE && is_refused(text))
+    if (silent && stream->status == GRPC_STATUS_UNAVAILABLE && equals_one_of(text, refused))
         return VMX_REACH_NONE;
-    return from_peer && !is_made_up(text) ? VMX_REACH_SERVER : VMX_REACH_UNKNOWN;
+    return starts_with_one_of(text, made_up) ? VMX_REACH_UNKNOWN : VMX_REACH_SERVER;
 }
 
 /* --- peer --------------------------------------------------------------------------------------------------------- */
 
-/* "ipv6:%5B::1%5D:80" to "[::1]:80"; "unix:/path" stays. */
+/* Writes "ipv6:%5B::1%5D:80" as "[::1]:80"; "unix:/path" stays. */
 static void
 write_peer(char *out, size_t size, const char *uri)
 {
-    if (strncmp(uri, "ipv4:", 5) == 0 || strncmp(uri, "ipv6:", 5) == 0)
+    if (strncmp(uri, "unix:", 5) != 0)
         uri += 5;
     size_t len = 0;
     for (; *uri != '\0' && len + 1 < size; uri++) {
@@ -93,15 +106,16 @@ write_peer(char *out, size_t size, const char *uri)
     out[len] = '\0';
 }
 
-/* Without a connection the core names the channel's target instead. */
-static bool
+/* While the core knows no address it names the channel's target, which is no URI of an address unless it was given so. */
+static void
 find_peer(char *out, size_t size, const vmx_grpc_stream *stream)
 {
     char *peer = grpc_call_get_peer(stream->call);
-    bool connected = strcmp(peer, stream->channel->target) != 0 && strcmp(peer, "unknown") != 0;
-    write_peer(out, size, connected ? peer : "");
+    bool address = strncmp(peer, "ipv4:", 5) == 0 || strncmp(peer, "ipv6:", 5) == 0 || strncmp(peer, "unix:", 5) == 0;
+    out[0] = '\0';
+    if (address)
+        write_peer(out, size, peer);
     gpr_free(peer);
-    return connected;
 }
 
 /* --- metadata ----------------------------------------------------------------------------------------------------- */
@@ -135,8 +149,9 @@ vmx_grpc_reply_init(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
     vmx_reply *reply = &out->reply;
     *reply = (vmx_reply){.grpc_code = (int)stream->status, .text = str_of(&stream->details)};
     out->peer[0] = '\0';
-    bool connected = stream->status == GRPC_STATUS_OK || find_peer(out->peer, sizeof out->peer, stream);
-    reply->reach = reach_of(stream, reply->text, connected);
+    if (stream->status != GRPC_STATUS_OK)
+        find_peer(out->peer, sizeof out->peer, stream);
+    reply->reach = reach_of(stream, reply->text);
     reply->peer = vmx_str_from(out->peer);
     size_t count = stream->initial.count + stream->trailers.count;
     out->headers = count <= VMX_GRPC_INLINE_REPLY_HEADERS ? out->first : vmx_calloc(count, sizeof *out->headers);

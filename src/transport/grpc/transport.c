@@ -70,7 +70,7 @@ destroy(vmx_grpc_transport *transport, bool wait)
         grpc_channel_destroy(transport->nowhere);
     pthread_cond_destroy(&transport->thread_ended);
     pthread_mutex_destroy(&transport->lock);
-    vmx_dealloc(transport->system_roots);
+    vmx_buffer_free(&transport->system_roots);
     vmx_dealloc(transport->base.loops);
     vmx_dealloc(transport);
     sigset_t old = vmx_signals_block();
