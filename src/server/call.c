@@ -1,0 +1,230 @@
+#include "server/call.h"
+
+#include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/slice.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "server/race.h"
+
+#define MAX_HEADERS 4
+
+struct vmxd_call {
+    vmxd_tag tag; /* first: events are cast back to the call */
+    void (*step)(vmxd_call *call, bool ok);
+    const vmxd_acceptor *acceptor;
+    grpc_completion_queue *queue;
+
+    grpc_call *core;
+    grpc_call_details details;
+    grpc_metadata_array headers;
+    grpc_byte_buffer *received;
+    grpc_slice request;
+    vmx_arena arena;
+
+    grpc_metadata reply_headers[MAX_HEADERS];
+    size_t reply_header_count;
+    grpc_byte_buffer *reply;
+    grpc_slice status_text;
+    int cancelled;
+};
+
+static void
+on_arrived(vmxd_call *call, bool ok);
+
+static void
+on_event(vmxd_tag *tag, bool ok)
+{
+    vmxd_call *call = (vmxd_call *)tag;
+    call->step(call, ok);
+}
+
+static void
+call_free(vmxd_call *call)
+{
+    if (call->core)
+        grpc_call_unref(call->core);
+    grpc_call_details_destroy(&call->details);
+    grpc_metadata_array_destroy(&call->headers);
+    if (call->received)
+        grpc_byte_buffer_destroy(call->received);
+    if (call->reply)
+        grpc_byte_buffer_destroy(call->reply);
+    for (size_t i = 0; i < call->reply_header_count; i++)
+        grpc_slice_unref(call->reply_headers[i].value);
+    grpc_slice_unref(call->request);
+    grpc_slice_unref(call->status_text);
+    vmx_arena_reset(&call->arena);
+    vmx_dealloc(call);
+}
+
+/* Starts the batch; its end runs `step`. A batch that the core refuses is a bug of this file. */
+static void
+start_batch(vmxd_call *call, const grpc_op *ops, size_t count, void (*step)(vmxd_call *call, bool ok))
+{
+    call->step = step;
+    VMXD_RACE_RELEASE(&call->tag);
+    grpc_call_error error = grpc_call_start_batch(call->core, ops, count, &call->tag, NULL);
+    if (error != GRPC_CALL_OK)
+        fprintf(stderr, "vecmuxd: grpc_call_start_batch: %s\n", grpc_call_error_to_string(error));
+}
+
+void
+vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue)
+{
+    vmxd_call *call = vmx_calloc(1, sizeof *call);
+    if (!call)
+        return;
+    call->tag.run = on_event;
+    call->step = on_arrived;
+    call->acceptor = acceptor;
+    call->queue = queue;
+    call->request = grpc_empty_slice();
+    call->status_text = grpc_empty_slice();
+    grpc_call_details_init(&call->details);
+    grpc_metadata_array_init(&call->headers);
+    VMXD_RACE_RELEASE(&call->tag);
+    if (grpc_server_request_call(acceptor->server, &call->core, &call->details, &call->headers, queue, queue,
+                                 &call->tag) != GRPC_CALL_OK)
+        call_free(call);
+}
+
+static void
+on_received(vmxd_call *call, bool ok)
+{
+    (void)ok; /* without a message `received` is NULL, and the answer goes nowhere if the call has failed */
+    if (call->received) {
+        grpc_byte_buffer_reader reader;
+        if (grpc_byte_buffer_reader_init(&reader, call->received)) {
+            call->request = grpc_byte_buffer_reader_readall(&reader);
+            grpc_byte_buffer_reader_destroy(&reader);
+        }
+    }
+    call->acceptor->handle(call->acceptor->user, call);
+}
+
+static void
+on_arrived(vmxd_call *call, bool ok)
+{
+    if (!ok) {
+        call_free(call);
+        return;
+    }
+    vmxd_call_accept(call->acceptor, call->queue);
+    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
+    op.data.recv_message.recv_message = &call->received;
+    start_batch(call, &op, 1, on_received);
+}
+
+static void
+on_answered(vmxd_call *call, bool ok)
+{
+    (void)ok; /* the peer may be gone; there is nobody left to tell */
+    call_free(call);
+}
+
+static vmx_str
+slice_str(const grpc_slice *slice)
+{
+    return (vmx_str){(const char *)GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice)};
+}
+
+vmx_str
+vmxd_call_path(const vmxd_call *call)
+{
+    return slice_str(&call->details.method);
+}
+
+vmx_str
+vmxd_call_request(const vmxd_call *call)
+{
+    return slice_str(&call->request);
+}
+
+bool
+vmxd_call_has_request(const vmxd_call *call)
+{
+    return call->received != NULL;
+}
+
+bool
+vmxd_call_header(const vmxd_call *call, const char *key, vmx_str *value)
+{
+    size_t key_len = strlen(key);
+    for (size_t i = 0; i < call->headers.count; i++) {
+        vmx_str found = slice_str(&call->headers.metadata[i].key);
+        if (found.len == key_len && memcmp(found.ptr, key, key_len) == 0) {
+            *value = slice_str(&call->headers.metadata[i].value);
+            return true;
+        }
+    }
+    return false;
+}
+
+vmx_arena *
+vmxd_call_arena(vmxd_call *call)
+{
+    return &call->arena;
+}
+
+vmx_arena
+vmxd_call_take_arena(vmxd_call *call)
+{
+    vmx_arena arena = call->arena;
+    vmx_arena_init(&call->arena, 0);
+    return arena;
+}
+
+void
+vmxd_call_add_header(vmxd_call *call, const char *key, uint64_t value)
+{
+    if (call->reply_header_count == MAX_HEADERS)
+        return;
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    grpc_metadata *header = &call->reply_headers[call->reply_header_count++];
+    header->key = grpc_slice_from_static_string(key);
+    header->value = grpc_slice_from_copied_string(text);
+}
+
+/* One batch ends the call: headers, the reply if there is one, the status. */
+static void
+answer(vmxd_call *call, grpc_status_code code)
+{
+    grpc_op ops[4] = {0};
+    size_t count = 0;
+    ops[count].op = GRPC_OP_SEND_INITIAL_METADATA;
+    ops[count].data.send_initial_metadata.count = call->reply_header_count;
+    ops[count++].data.send_initial_metadata.metadata = call->reply_headers;
+    if (call->reply) {
+        ops[count].op = GRPC_OP_SEND_MESSAGE;
+        ops[count++].data.send_message.send_message = call->reply;
+    }
+    ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
+    ops[count].data.send_status_from_server.status = code;
+    ops[count++].data.send_status_from_server.status_details = &call->status_text;
+    ops[count].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+    ops[count++].data.recv_close_on_server.cancelled = &call->cancelled;
+    start_batch(call, ops, count, on_answered);
+}
+
+void
+vmxd_call_reply(vmxd_call *call, const ProtobufCMessage *message)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    grpc_slice packed = grpc_slice_malloc(size);
+    protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(packed));
+    call->reply = grpc_raw_byte_buffer_create(&packed, 1);
+    grpc_slice_unref(packed);
+    answer(call, GRPC_STATUS_OK);
+}
+
+void
+vmxd_call_fail(vmxd_call *call, const vmxd_status *status)
+{
+    call->status_text = grpc_slice_from_copied_string(status->text);
+    answer(call, status->code);
+}

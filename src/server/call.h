@@ -1,0 +1,72 @@
+/*
+ * server/call.h: one unary call as the server sees it.
+ *
+ * A call is accepted, its request is received whole, the handler runs on the loop's thread, and somebody answers exactly
+ * once, from any thread: vmxd_call_reply or vmxd_call_fail. After that the call is gone.
+ */
+#ifndef VMXD_CALL_H
+#define VMXD_CALL_H
+
+#include <grpc/grpc.h>
+#include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
+#include <vecmux/types.h>
+
+#include "core/arena.h"
+#include "server/status.h"
+
+typedef struct vmxd_call vmxd_call;
+
+/* What completion queues carry: run once per event. `ok` is false when the server stops or the operation failed. */
+typedef struct vmxd_tag vmxd_tag;
+struct vmxd_tag {
+    void (*run)(vmxd_tag *tag, bool ok);
+};
+
+/* Where calls come from and go to. Outlives its calls. */
+typedef struct vmxd_acceptor {
+    grpc_server *server;
+    void (*handle)(void *user, vmxd_call *call); /* must answer the call, now or later */
+    void *user;
+} vmxd_acceptor;
+
+/* Waits for one call on `queue`; when it has come, waits for the next, until the server stops. */
+void
+vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue);
+
+/* "/VectorService/Query"; lives as long as the call. */
+vmx_str
+vmxd_call_path(const vmxd_call *call);
+
+/* The request's bytes; live as long as the call. */
+vmx_str
+vmxd_call_request(const vmxd_call *call);
+
+/* False if no message came (a client that sent none). */
+bool
+vmxd_call_has_request(const vmxd_call *call);
+
+/* The first header named `key` (lower case); false if there is none. */
+bool
+vmxd_call_header(const vmxd_call *call, const char *key, vmx_str *value);
+
+/* Memory that lives as long as the call. */
+vmx_arena *
+vmxd_call_arena(vmxd_call *call);
+
+/* Moves the arena out: what is in it now belongs to the caller, who resets it. */
+vmx_arena
+vmxd_call_take_arena(vmxd_call *call);
+
+/* Adds a number to the reply's initial metadata; `key` is a literal. At most four. */
+void
+vmxd_call_add_header(vmxd_call *call, const char *key, uint64_t value);
+
+/* Answers OK with `message`, which is packed before this returns. */
+void
+vmxd_call_reply(vmxd_call *call, const ProtobufCMessage *message);
+
+void
+vmxd_call_fail(vmxd_call *call, const vmxd_status *status);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * server/handlers.h: one handler per RPC. `request` is the unpacked message of the method, in the call's arena; each
+ * answers its call, all but Query before they return.
+ */
+#ifndef VMXD_HANDLERS_H
+#define VMXD_HANDLERS_H
+
+#include "server/service.h"
+
+typedef void
+vmxd_handler(vmxd_service *service, vmxd_call *call, ProtobufCMessage *request);
+
+vmxd_handler vmxd_handle_upsert;
+vmxd_handler vmxd_handle_query;
+vmxd_handler vmxd_handle_fetch;
+vmxd_handler vmxd_handle_fetch_by_metadata;
+vmxd_handler vmxd_handle_list;
+vmxd_handler vmxd_handle_update;
+vmxd_handler vmxd_handle_delete;
+vmxd_handler vmxd_handle_describe_index_stats;
+vmxd_handler vmxd_handle_create_namespace;
+vmxd_handler vmxd_handle_list_namespaces;
+vmxd_handler vmxd_handle_describe_namespace;
+vmxd_handler vmxd_handle_delete_namespace;
+
+#endif

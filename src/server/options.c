@@ -1,0 +1,194 @@
+#include "server/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/number.h"
+#include "server/limits.h"
+
+#define MAX_THREADS         64
+#define MAX_DEFAULT_THREADS 8
+#define MAX_DELAY_MS        3600000
+
+static const char help[] =
+    "vecmuxd: a development server that speaks Pinecone's gRPC data plane, with exact search. It keeps everything in\n"
+    "memory: what is stored is lost when it stops.\n"
+    "\n"
+    "usage: vecmuxd [options]\n"
+    "\n"
+    "  --listen HOST:PORT     where to listen; port 0 takes a free one        (127.0.0.1:5081)\n"
+    "  --port-file FILE       writes the port there once it listens\n"
+    "  --dimension N          of the index's dense vectors, 1 to 20000        (that of the first upsert)\n"
+    "  --metric NAME          cosine, euclidean or dotproduct                 (cosine; sparse: dotproduct)\n"
+    "  --vector-type TYPE     dense or sparse                                 (dense)\n"
+    "  --index-delay-ms N     how long a write stays invisible to reads       (0)\n"
+    "  --api-key KEY          calls without this api-key are refused          (any)\n"
+    "  --tls-cert FILE        PEM certificate chain; with --tls-key           (plain text)\n"
+    "  --tls-key FILE         its PEM private key\n"
+    "  --threads N            threads that serve calls, and as many that search (cores, at most 8)\n"
+    "  --help, --version\n"
+    "\n"
+    "SIGTERM or SIGINT stops it: calls in flight are finished first.\n";
+
+enum {
+    LISTEN = 'l',
+    PORT_FILE = 'p',
+    DIMENSION = 'd',
+    METRIC = 'm',
+    VECTOR_TYPE = 'v',
+    INDEX_DELAY = 'i',
+    API_KEY = 'a',
+    TLS_CERT = 'c',
+    TLS_KEY = 'k',
+    THREADS = 't',
+    HELP = 'h',
+    VERSION = 'V'
+};
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, LISTEN},
+    {"port-file", required_argument, NULL, PORT_FILE},
+    {"dimension", required_argument, NULL, DIMENSION},
+    {"metric", required_argument, NULL, METRIC},
+    {"vector-type", required_argument, NULL, VECTOR_TYPE},
+    {"index-delay-ms", required_argument, NULL, INDEX_DELAY},
+    {"api-key", required_argument, NULL, API_KEY},
+    {"tls-cert", required_argument, NULL, TLS_CERT},
+    {"tls-key", required_argument, NULL, TLS_KEY},
+    {"threads", required_argument, NULL, THREADS},
+    {"help", no_argument, NULL, HELP},
+    {"version", no_argument, NULL, VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+/* What has been read, before defaults that depend on other options. */
+typedef struct parser {
+    vmxd_options *options;
+    bool has_metric;
+    bool failed;
+} parser;
+
+static void
+fail(parser *self, const char *option, const char *value, const char *remedy)
+{
+    fprintf(stderr, "vecmuxd: %s \"%s\": %s\n", option, value, remedy);
+    self->failed = true;
+}
+
+static uint32_t
+read_number(parser *self, const char *option, const char *text, int64_t min, int64_t max)
+{
+    int64_t value;
+    if (vmx_integer_parse(vmx_str_from(text), false, &value) && value >= min && value <= max)
+        return (uint32_t)value;
+    char remedy[80];
+    snprintf(remedy, sizeof remedy, "must be a number from %lld to %lld", (long long)min, (long long)max);
+    fail(self, option, text, remedy);
+    return 0;
+}
+
+static void
+read_metric(parser *self, const char *text)
+{
+    self->has_metric = true;
+    for (vmxd_metric metric = VMXD_COSINE; metric <= VMXD_DOTPRODUCT; metric++)
+        if (strcmp(text, vmxd_metric_name(metric)) == 0) {
+            self->options->store.metric = metric;
+            return;
+        }
+    fail(self, "--metric", text, "must be cosine, euclidean or dotproduct");
+}
+
+static void
+read_vector_type(parser *self, const char *text)
+{
+    self->options->store.sparse = strcmp(text, "sparse") == 0;
+    if (!self->options->store.sparse && strcmp(text, "dense") != 0)
+        fail(self, "--vector-type", text, "must be dense or sparse");
+}
+
+static void
+read_option(parser *self, int option, const char *value)
+{
+    vmxd_options *options = self->options;
+    switch (option) {
+    case LISTEN:
+        options->listen = value;
+        break;
+    case PORT_FILE:
+        options->port_file = value;
+        break;
+    case DIMENSION:
+        options->store.dimension = read_number(self, "--dimension", value, 1, VMXD_MAX_DIMENSION);
+        break;
+    case METRIC:
+        read_metric(self, value);
+        break;
+    case VECTOR_TYPE:
+        read_vector_type(self, value);
+        break;
+    case INDEX_DELAY:
+        options->store.index_delay_us = 1000 * (uint64_t)read_number(self, "--index-delay-ms", value, 0, MAX_DELAY_MS);
+        break;
+    case API_KEY:
+        options->api_key = value;
+        break;
+    case TLS_CERT:
+        options->tls_cert = value;
+        break;
+    case TLS_KEY:
+        options->tls_key = value;
+        break;
+    case THREADS:
+        options->threads = read_number(self, "--threads", value, 1, MAX_THREADS);
+        break;
+    }
+}
+
+static void
+check_together(parser *self)
+{
+    vmxd_options *options = self->options;
+    if (options->store.sparse && !self->has_metric)
+        options->store.metric = VMXD_DOTPRODUCT;
+    if (options->store.sparse && options->store.metric != VMXD_DOTPRODUCT)
+        fail(self, "--metric", vmxd_metric_name(options->store.metric), "a sparse index has the metric dotproduct");
+    if (options->store.sparse && options->store.dimension != 0)
+        fail(self, "--vector-type", "sparse", "a sparse index has no --dimension; leave it out");
+    if ((options->tls_cert == NULL) != (options->tls_key == NULL))
+        fail(self, options->tls_cert ? "--tls-cert" : "--tls-key",
+             options->tls_cert ? options->tls_cert : options->tls_key, "give --tls-cert and --tls-key together");
+    if (!strchr(options->listen, ':'))
+        fail(self, "--listen", options->listen, "no port; write host:port");
+}
+
+static unsigned
+default_threads(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > MAX_DEFAULT_THREADS ? MAX_DEFAULT_THREADS : (unsigned)cores;
+}
+
+bool
+vmxd_options_parse(vmxd_options *options, int argc, char **argv, int *exit_code)
+{
+    parser self = {.options = options};
+    *options = (vmxd_options){.listen = "127.0.0.1:5081", .threads = default_threads()};
+    *exit_code = 0;
+    for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        if (option == HELP || option == VERSION) {
+            fputs(option == HELP ? help : "vecmuxd " VMXD_VERSION "\n", stdout);
+            return false;
+        }
+        if (option == '?')
+            self.failed = true;
+        read_option(&self, option, optarg);
+    }
+    if (optind < argc)
+        fail(&self, "argument", argv[optind], "not known; see --help");
+    check_together(&self);
+    *exit_code = 2;
+    return !self.failed;
+}

@@ -1,0 +1,24 @@
+/*
+ * server/service.h: VectorService: from a call's bytes to its handler.
+ */
+#ifndef VMXD_SERVICE_H
+#define VMXD_SERVICE_H
+
+#include "server/call.h"
+#include "server/search.h"
+#include "server/store.h"
+
+#define VMXD_HEADER_REQUEST_LSN "x-pinecone-request-lsn"
+#define VMXD_HEADER_INDEXED_LSN "x-pinecone-max-indexed-lsn"
+
+typedef struct vmxd_service {
+    const char *api_key; /* NULL: any */
+    vmxd_store *store;
+    vmxd_search *search;
+} vmxd_service;
+
+/* Answers a call of any method; `service` is a vmxd_service. For vmxd_server_options. */
+void
+vmxd_service_handle(void *service, vmxd_call *call);
+
+#endif
