@@ -35,8 +35,4 @@ extern const cli_command cli_command_version;
 void
 cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same with the details of a failed write: what is known of its outcome. Returns CLI_FAILED. */
-int
-cli_error_of(const char *what, const vmx_error *error);
-
 #endif

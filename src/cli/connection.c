@@ -174,11 +174,11 @@ cli_session_run(cli_usage *usage, int argc, char **argv,
 }
 
 bool
-cli_session_wait(const char *what, vmx_status status, const vmx_error *error, vmx_op *op)
+cli_session_wait(vmx_status status, const vmx_error *error, vmx_op *op)
 {
     if (status == VMX_OK && vmx_op_wait(op, VMX_FOREVER) == VMX_OK)
         return true;
-    cli_error_of(what, status == VMX_OK ? vmx_op_error(op) : error);
+    cli_error("%s", (status == VMX_OK ? vmx_op_error(op) : error)->message);
     return false;
 }
 
@@ -188,7 +188,7 @@ cli_session_wait_visible(const cli_session *session, uint64_t lsn)
     vmx_op *op = NULL;
     vmx_error error;
     vmx_status status = vmx_index_wait_visible(session->index, lsn, &session->options, &op, &error);
-    bool visible = cli_session_wait("wait", status, &error, op);
+    bool visible = cli_session_wait(status, &error, op);
     vmx_op_free(op);
     return visible;
 }

@@ -66,7 +66,7 @@ cli_session_run(cli_usage *usage, int argc, char **argv,
  * `status` and `error` are what starting it gave.
  */
 bool
-cli_session_wait(const char *what, vmx_status status, const vmx_error *error, vmx_op *op);
+cli_session_wait(vmx_status status, const vmx_error *error, vmx_op *op);
 
 /* Waits until the write with number `lsn` is visible to queries; false after one line on stderr. */
 bool

@@ -17,7 +17,7 @@ delete_part(const cli_session *session, const vmx_delete *part, bool *has_lsn, u
     vmx_op *op = NULL;
     vmx_error error;
     vmx_status status = vmx_index_delete(session->index, part, &session->options, &op, &error);
-    bool good = cli_session_wait("delete", status, &error, op);
+    bool good = cli_session_wait(status, &error, op);
     uint64_t number;
     if (good && vmx_op_lsn(op, &number)) {
         *lsn = *has_lsn && *lsn > number ? *lsn : number;

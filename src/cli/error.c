@@ -18,10 +18,3 @@ cli_error(const char *format, ...)
             *c = ' ';
     fprintf(stderr, "vecmux: %s\n", line);
 }
-
-int
-cli_error_of(const char *what, const vmx_error *error)
-{
-    cli_error("%s: %s", what, error->message);
-    return CLI_FAILED;
-}

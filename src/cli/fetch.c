@@ -28,7 +28,7 @@ static bool
 fetch_ids(const cli_session *session, const cli_texts *arguments)
 {
     cli_ids ids;
-    cli_window window = {.limit = IN_FLIGHT, .finish = print_records, .what = "fetch"};
+    cli_window window = {.limit = IN_FLIGHT, .finish = print_records};
     bool good = cli_ids_read(&ids, arguments);
     for (size_t from = 0; good && !window.failed && from < ids.count; from += CLI_IDS_PER_REQUEST) {
         vmx_fetch fetch;
@@ -62,7 +62,7 @@ fetch_filter(const cli_session *session, const fetch_options *options)
         vmx_op *op = NULL;
         vmx_error error;
         vmx_status status = vmx_index_fetch(session->index, &fetch, &session->options, &op, &error);
-        good = cli_session_wait("fetch", status, &error, op);
+        good = cli_session_wait(status, &error, op);
         vmx_op_free(page);
         page = op;
         if (!good)

@@ -42,7 +42,7 @@ list(const cli_session *session, const cli_texts *arguments, void *user)
         vmx_op *op = NULL;
         vmx_error error;
         vmx_status status = vmx_index_list(session->index, &list, &session->options, &op, &error);
-        good = cli_session_wait("list", status, &error, op);
+        good = cli_session_wait(status, &error, op);
         vmx_op_free(part);
         part = op;
         if (good) {

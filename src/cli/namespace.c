@@ -93,7 +93,7 @@ namespace_command(const cli_session *session, const cli_texts *arguments, void *
     vmx_op *op = NULL;
     vmx_error error;
     vmx_status status = verb->start(session, user, &op, &error);
-    bool good = cli_session_wait("namespace", status, &error, op);
+    bool good = cli_session_wait(status, &error, op);
     if (good)
         print_namespaces(op);
     vmx_op_free(op);

@@ -182,7 +182,7 @@ query(const cli_session *session, const cli_texts *arguments, void *user)
 {
     (void)arguments;
     const query_options *options = user;
-    cli_window window = {.limit = options->in_flight, .finish = print_matches, .what = "query"};
+    cli_window window = {.limit = options->in_flight, .finish = print_matches};
     bool alone = options->vector || options->sparse || options->id;
     bool good = alone ? query_once(session, &window, options) : query_lines(session, &window, options);
     good = cli_window_drain(&window) && good;

@@ -53,7 +53,7 @@ stats(const cli_session *session, const cli_texts *arguments, void *user)
     vmx_op *op = NULL;
     vmx_error error;
     vmx_status status = vmx_index_stats(session->index, &session->options, &op, &error);
-    bool good = cli_session_wait("stats", status, &error, op);
+    bool good = cli_session_wait(status, &error, op);
     if (good)
         print_state(op);
     vmx_op_free(op);

@@ -72,8 +72,7 @@ update(const cli_session *session, const cli_texts *arguments, void *user)
     vmx_op *op = NULL;
     vmx_error error;
     vmx_status status = vmx_index_update(session->index, &update, &session->options, &op, &error);
-    bool good =
-        cli_session_wait("update", status, &error, op) && print_result(session, op, options->wait && !options->dry_run);
+    bool good = cli_session_wait(status, &error, op) && print_result(session, op, options->wait && !options->dry_run);
     vmx_op_free(op);
     cli_floats_free(&values);
     cli_sparse_free(&sparse);

@@ -138,8 +138,7 @@ upsert(const cli_session *session, const cli_texts *arguments, void *user)
     }
     upserter->session = session;
     upserter->limit = options->batch;
-    upserter->window =
-        (cli_window){.limit = options->in_flight, .finish = add_stored, .user = upserter, .what = "upsert"};
+    upserter->window = (cli_window){.limit = options->in_flight, .finish = add_stored, .user = upserter};
     bool good = upsert_file(upserter, options->file);
     if (good && options->wait && upserter->stored > 0)
         good = cli_session_wait_visible(session, upserter->lsn);

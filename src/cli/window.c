@@ -10,10 +10,10 @@ cli_window_error(cli_window *window, cli_range range, const vmx_error *error)
     unsigned long long first = range.first, last = range.last;
     char where[80] = "";
     if (first == last && first > 0)
-        snprintf(where, sizeof where, ", line %llu", first);
+        snprintf(where, sizeof where, "line %llu: ", first);
     else if (first > 0)
-        snprintf(where, sizeof where, ", lines %llu to %llu", first, last);
-    cli_error("%s%s: %s", window->what, where, error->message);
+        snprintf(where, sizeof where, "lines %llu to %llu: ", first, last);
+    cli_error("%s%s", where, error->message);
     window->failed = true;
 }
 

@@ -20,8 +20,7 @@ typedef struct cli_window {
     /* Called with each operation that succeeded. */
     void (*finish)(vmx_op *op, void *user);
     void *user;
-    const char *what; /* the command's name, for messages */
-    bool failed;      /* an operation failed; its error was printed */
+    bool failed; /* an operation failed; its error was printed */
 
     struct {
         vmx_op *op;
