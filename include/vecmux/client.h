@@ -61,6 +61,8 @@ typedef struct vmx_channel_info {
     uint64_t calls_in_flight;
     uint64_t calls_started;
     uint64_t reconnects; /* how often it became ready again after its first time */
+    uint64_t ejections;  /* how often it was left alone for a while because calls on it failed */
+    bool ejected;        /* it is being left alone now */
 } vmx_channel_info;
 
 VMX_API void

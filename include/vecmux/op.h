@@ -31,13 +31,34 @@ typedef enum vmx_retry_preset {
     VMX_RETRY_BULK = 3         /* patient: outlives a server's restart */
 } vmx_retry_preset;
 
-/* How a call is repeated. Backoff before attempt n+1: random(0, min(max, initial * multiplier^(n-1))), full jitter. */
+/* How the pause before a retry is drawn from its bound, min(max, initial * multiplier^(n-1)) after attempt n. */
+typedef enum vmx_jitter {
+    VMX_JITTER_FULL = 0,        /* uniform in [0, bound] */
+    VMX_JITTER_NONE = 1,        /* the bound itself */
+    VMX_JITTER_EQUAL = 2,       /* uniform in [bound / 2, bound] */
+    VMX_JITTER_DECORRELATED = 3 /* uniform in [initial, 3 * the last pause], at most max */
+} vmx_jitter;
+
+/* For vmx_retry.hedge_delay_ms: the time that 95 % of this client's reads have not exceeded. */
+#define VMX_HEDGE_P95 (-1)
+
+/*
+ * How a call is repeated. No retry is started that cannot begin before the call's deadline: the call then fails at once
+ * with the last real error. What the server says wins: grpc-retry-pushback-ms (negative: no retry) and retry-after
+ * (seconds) in its trailers replace the pause. An attempt that provably never reached the server is repeated once
+ * without counting. Retries and hedges are made only while the client's retry budget allows (retry.budget.tokens).
+ */
 typedef struct vmx_retry {
     size_t size;
-    uint32_t max_attempts; /* the first one included; at least 1 */
+    uint32_t max_attempts; /* the first one included; at least 1; there is no upper clamp */
     int64_t initial_backoff_ms;
     int64_t max_backoff_ms;
     double multiplier;
+    vmx_jitter jitter;
+    int64_t attempt_timeout_ms; /* for one attempt, inside the call's timeout; 0: none */
+    uint32_t retriable_codes;   /* bit n for gRPC code n; 0: as the engine judges */
+    int32_t idempotent;         /* may a call of unknown outcome be repeated? 0: as the operation is; 1: yes; -1: no */
+    int64_t hedge_delay_ms;     /* reads only: a second attempt after this time; 0: none; VMX_HEDGE_P95 */
 } vmx_retry;
 
 /* Fills `retry` with a preset (VMX_RETRY_DEFAULT: the library's own defaults). */
@@ -96,6 +117,37 @@ vmx_op_user(const vmx_op *op);
 /* The operation's name, "upsert". Static. */
 VMX_API const char *
 vmx_op_name(const vmx_op *op);
+
+/* Why an attempt was made. */
+typedef enum vmx_attempt_why {
+    VMX_ATTEMPT_FIRST = 0,
+    VMX_ATTEMPT_RETRY = 1,       /* the one before failed with a retriable status */
+    VMX_ATTEMPT_TIMED_OUT = 2,   /* the one before took longer than attempt_timeout_ms */
+    VMX_ATTEMPT_TRANSPARENT = 3, /* the one before never reached the server */
+    VMX_ATTEMPT_PUSHBACK = 4,    /* the server asked for it, after the pause it named */
+    VMX_ATTEMPT_HEDGE = 5        /* the one before was slow */
+} vmx_attempt_why;
+
+/* One attempt of an operation. Of an operation that makes several calls (a list), the last call's. */
+typedef struct vmx_attempt_info {
+    size_t size;
+    vmx_attempt_why why;
+    int32_t grpc_code; /* 0 to 16; -1 for a hedged attempt that was dropped */
+    int64_t start_us;  /* after the operation's start */
+    int64_t duration_us;
+    vmx_str peer; /* borrowed from the op */
+} vmx_attempt_info;
+
+VMX_API void
+vmx_attempt_info_init(vmx_attempt_info *info, size_t size);
+
+/* How many attempts of a finished operation are on record: all, or of very many the first and the latest. */
+VMX_API size_t
+vmx_op_attempt_count(const vmx_op *op);
+
+/* Fills `info` with record `i`; false when there is none. */
+VMX_API bool
+vmx_op_attempt(const vmx_op *op, size_t i, vmx_attempt_info *info);
 
 /* Header or trailer `key` (lower case) of the last reply; ptr is NULL where there was none. Borrowed from the op. */
 VMX_API vmx_str

@@ -117,6 +117,7 @@ typedef struct vmx_error {
     int32_t grpc_code;                    /* 0 to 16, or -1 where no call was made */
     vmx_outcome outcome;                  /* meaningful for operations that write */
     bool retriable;                       /* the same call may succeed later */
+    bool budget_exhausted;                /* a retry was due, but the client's retry budget was empty */
     uint32_t attempts;                    /* attempts started; 0 where nothing was sent */
     int64_t retry_after_ms;               /* the server's hint; -1 where it gave none */
     char peer[VMX_ERROR_PEER_SIZE];       /* address of the last attempt's server, or "" */

@@ -62,6 +62,7 @@ client_destroy(vmx_host *host)
     vmx_client *client = OWNER(host);
     if (client->pool != NULL)
         vmx_pool_free(client->pool);
+    vmx_latency_destroy(&client->caller.reads);
     vmx_config_free(client->config);
     vmx_host_destroy(host);
     vmx_dealloc(client);
@@ -117,7 +118,6 @@ channel_options(const vmx_client *client)
     const vmx_config *config = client->config;
     const char *proxy = client->endpoint.is_loopback ? "" : vmx_config_text(config, "proxy");
     return (vmx_channel_options){
-        .target = client->endpoint.target,
         .tls = client->caller.tls,
         .ca_pem = ca_of(config),
         .server_name = text_or_null(vmx_config_text(config, "tls.server.name")),
@@ -154,12 +154,32 @@ read_config(vmx_client *client, vmx_error *error)
     return VMX_OK;
 }
 
+static vmx_health_rules
+health_rules(const vmx_config *config)
+{
+    return (vmx_health_rules){
+        .consecutive = (uint32_t)vmx_config_int(config, "outlier.consecutive"),
+        .rate_percent = (uint32_t)vmx_config_int(config, "outlier.rate.percent"),
+        .min_calls = (uint32_t)vmx_config_int(config, "outlier.min.calls"),
+        .first_pause_ms = vmx_config_int(config, "outlier.pause.ms"),
+        .max_pause_ms = vmx_config_int(config, "outlier.max.pause.ms"),
+    };
+}
+
 static vmx_status
 open_pool(vmx_client *client, vmx_error *error)
 {
+    const vmx_config *config = client->config;
+    client->target = client->endpoint.target;
     vmx_pool_options options = {
-        .channel_count = (size_t)vmx_config_int(client->config, "channel.count"),
-        .max_streams = (size_t)vmx_config_int(client->config, "channel.max.streams"),
+        .channel_count = (size_t)vmx_config_int(config, "channel.count"),
+        .max_streams = (size_t)vmx_config_int(config, "channel.max.streams"),
+        .adaptive = vmx_config_bool(config, "concurrency.adaptive"),
+        .health = health_rules(config),
+        .max_age_ms = vmx_config_int(config, "channel.max.age.ms"),
+        .random_seed = atomic_load(&client->caller.next_seed),
+        .targets = &client->target,
+        .target_count = 1,
         .channel = channel_options(client),
         .closed = on_pool_closed,
         .user = client,
@@ -172,21 +192,30 @@ open_pool(vmx_client *client, vmx_error *error)
     return status;
 }
 
+static void
+init_caller(vmx_client *client)
+{
+    const vmx_config *config = client->config;
+    vmx_caller *caller = &client->caller;
+    vmx_random random;
+    vmx_random_seed_system(&random);
+    atomic_init(&caller->next_seed, vmx_random_next(&random));
+    caller->classify = client->engine.vtable->classify;
+    caller->endpoint = vmx_config_text(config, "endpoint");
+    caller->tls = wants_tls(config, &client->endpoint);
+    vmx_budget_init(&caller->budget, vmx_config_int(config, "retry.budget.tokens"),
+                    vmx_config_float(config, "retry.budget.ratio"));
+    vmx_pace_init(&caller->cancels, (uint32_t)vmx_config_int(config, "hedge.cancels.per.second"));
+}
+
 static vmx_status
 connect_client(vmx_client *client, vmx_error *error)
 {
     vmx_status status = read_config(client, error);
     if (status != VMX_OK)
         return status;
+    init_caller(client);
     size_t io_threads = (size_t)vmx_config_int(client->config, "io.threads");
-    client->caller = (vmx_caller){
-        .classify = client->engine.vtable->classify,
-        .endpoint = vmx_config_text(client->config, "endpoint"),
-        .tls = wants_tls(client->config, &client->endpoint),
-    };
-    vmx_random random;
-    vmx_random_seed_system(&random);
-    client->caller.random_seed = vmx_random_next(&random);
     client->host.driven = io_threads == 0;
     status = vmx_grpc_transport_new(io_threads, &client->transport, error);
     if (status != VMX_OK)
@@ -219,6 +248,7 @@ vmx_client_open(const vmx_config *config, vmx_client **out, vmx_error *error)
         vmx_dealloc(client);
         return vmx_error_no_memory(error);
     }
+    vmx_latency_init(&client->caller.reads);
     client->config = vmx_config_copy(config);
     vmx_status status = client->config != NULL ? connect_client(client, error) : vmx_error_no_memory(error);
     if (status != VMX_OK)

@@ -24,6 +24,7 @@ struct vmx_client {
     vmx_pool *pool;
     vmx_engine engine;
     vmx_caller caller;
+    const char *target;      /* the endpoint's */
     vmx_retry retry;         /* of calls that bring none */
     int64_t call_timeout_ms; /* likewise */
     bool wait_for_ready;     /* likewise */

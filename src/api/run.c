@@ -6,6 +6,7 @@
 #include "api/call_options.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/sized.h"
 #include "core/sync.h"
 
 #define OWNER(member, pointer) ((vmx_run *)((char *)(pointer)-offsetof(vmx_run, member)))
@@ -21,8 +22,9 @@ take_step(vmx_run *run);
 static void
 complete(vmx_run *run)
 {
-    run->op.headers = run->call.reply.headers;
-    run->op.header_count = run->call.reply.header_count;
+    const vmx_reply *reply = vmx_call_reply(&run->call);
+    run->op.headers = reply->headers;
+    run->op.header_count = reply->header_count;
     run->op.result = run->op.error.code == VMX_OK ? &run->result : NULL;
     vmx_op_complete(&run->op);
 }
@@ -125,9 +127,9 @@ add_call_details(vmx_run *run)
     vmx_error why = run->op.error;
     vmx_error_set(&run->op.error, why.code, "%s at %s: %s", run->op.name, run->client->caller.endpoint, why.message);
     run->op.error.grpc_code = VMX_GRPC_OK;
-    run->op.error.attempts = run->call.attempts;
+    run->op.error.attempts = (uint32_t)run->call.records.count;
     run->op.error.outcome = VMX_OUTCOME_DONE;
-    vmx_str peer = run->call.reply.peer;
+    vmx_str peer = vmx_call_reply(&run->call)->peer;
     snprintf(run->op.error.peer, sizeof run->op.error.peer, "%.*s", (int)peer.len, peer.ptr);
 }
 
@@ -139,8 +141,8 @@ on_call_done(vmx_call *call)
         complete(run);
         return;
     }
-    run->machine.on_reply(&run->machine, &call->message, &call->reply, &run->step);
-    vmx_message_clear(&call->message);
+    run->machine.on_reply(&run->machine, &call->last->message, &call->last->reply, &run->step);
+    vmx_message_clear(&call->last->message);
     if (run->op.error.code != VMX_OK)
         add_call_details(run);
     take_step(run);
@@ -150,6 +152,32 @@ static void
 run_start(vmx_task *task)
 {
     take_step(OWNER(start_task, task));
+}
+
+/* --- the attempts, for the user ------------------------------------------------------------------------------------ */
+
+void
+vmx_attempt_info_init(vmx_attempt_info *info, size_t size)
+{
+    vmx_sized_init(info, size);
+}
+
+size_t
+vmx_op_attempt_count(const vmx_op *op)
+{
+    const vmx_run *run = (const vmx_run *)op;
+    size_t count = vmx_op_done(op) ? run->call.records.count : 0;
+    return count < VMX_MAX_RECORDS ? count : VMX_MAX_RECORDS;
+}
+
+bool
+vmx_op_attempt(const vmx_op *op, size_t i, vmx_attempt_info *info)
+{
+    vmx_attempt_info ours = {0};
+    bool found = vmx_op_done(op) && vmx_call_record(&((const vmx_run *)op)->call, i, &ours);
+    if (found)
+        vmx_sized_write(info, &ours, sizeof ours);
+    return found;
 }
 
 /* --- starting ------------------------------------------------------------------------------------------------------ */

@@ -2,21 +2,26 @@
 
 #include <string.h>
 
-#include "core/alloc.h"
 #include "core/error.h"
 #include "core/sync.h"
+#include "rpc/attempt.h"
 #include "rpc/failure.h"
-#include "rpc/retry.h"
 
 #define OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 static void
-start_attempt(vmx_call *call, vmx_pool_slot *slot);
+start_attempt(vmx_call *call, vmx_ticket ticket);
 
 static const vmx_transport_vtable *
 transport_of(const vmx_call *call)
 {
     return call->caller->transport->vtable;
+}
+
+static uint64_t
+now_of(const vmx_call *call)
+{
+    return transport_of(call)->now(call->caller->transport);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */
@@ -29,9 +34,13 @@ finish(vmx_call *call)
     call->done(call);
 }
 
+/* Arms the timer; one whose task is on its way is armed again when that comes. */
 static void
 set_timer(vmx_call *call, uint64_t due_us)
 {
+    call->due_us = due_us;
+    if (call->timed && !transport_of(call)->timer_cancel(call->loop, &call->timer))
+        return;
     call->timed = true;
     transport_of(call)->timer_set(call->loop, &call->timer, due_us);
 }
@@ -59,8 +68,9 @@ static void
 end(vmx_call *call)
 {
     call->phase = VMX_CALL_ENDING;
+    call->due_us = 0;
     bool timer_idle = drop_timer(call);
-    if (leave_line(call) && timer_idle)
+    if (leave_line(call) && timer_idle && call->live == 0)
         finish(call);
 }
 
@@ -71,9 +81,9 @@ get_channel(vmx_call *call)
 {
     call->phase = VMX_CALL_IN_LINE;
     call->waiter.fail_fast = !call->settings.wait_for_ready;
-    vmx_pool_slot *slot = vmx_pool_acquire(call->caller->pool, &call->waiter);
-    if (slot != NULL) {
-        start_attempt(call, slot);
+    vmx_ticket ticket = vmx_pool_acquire(call->caller->pool, &call->waiter);
+    if (ticket.link != NULL) {
+        start_attempt(call, ticket);
         return;
     }
     call->in_line = true;
@@ -82,11 +92,18 @@ get_channel(vmx_call *call)
 }
 
 static void
-on_granted(vmx_pool_waiter *waiter, vmx_pool_slot *slot)
+on_granted(vmx_pool_waiter *waiter, vmx_ticket ticket)
 {
     vmx_call *call = OWNER(vmx_call, waiter, waiter);
-    call->slot = slot;
+    call->granted = ticket;
     vmx_op_submit(call->op, &call->granted_task);
+}
+
+/* A ticket that is given back unused. */
+static void
+return_ticket(vmx_call *call, vmx_ticket ticket)
+{
+    vmx_pool_release(call->caller->pool, ticket, (vmx_ticket_report){.load = VMX_GATE_NEITHER});
 }
 
 static void
@@ -94,171 +111,269 @@ run_granted(vmx_task *task)
 {
     vmx_call *call = OWNER(vmx_call, granted_task, task);
     call->in_line = false;
-    bool ending = call->phase == VMX_CALL_ENDING;
-    if (!ending && drop_timer(call)) {
-        start_attempt(call, call->slot);
-        return;
+    if (call->phase == VMX_CALL_ENDING) {
+        return_ticket(call, call->granted);
+        end(call);
+    } else if (now_of(call) >= call->settings.deadline_us) {
+        return_ticket(call, call->granted);
+        vmx_failure_in_line(call);
+        end(call);
+    } else {
+        drop_timer(call); /* or else its task finds another phase */
+        start_attempt(call, call->granted);
     }
-    vmx_pool_release(call->caller->pool, call->slot);
-    if (!ending)
-        vmx_failure_in_line(call); /* granted too late: the deadline is firing */
+}
+
+/* --- judging ------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_connect_failure(const vmx_attempt *attempt)
+{
+    return attempt->reply.grpc_code == VMX_GRPC_UNAVAILABLE && attempt->reply.reach == VMX_REACH_NONE &&
+           !attempt->ticket.was_connected;
+}
+
+/* What the end of an attempt says of its channel and of the server's load. */
+static vmx_ticket_report
+report_of(const vmx_attempt *attempt, vmx_verdict verdict)
+{
+    const vmx_reply *reply = &attempt->reply;
+    bool broken = reply->reach != VMX_REACH_SERVER &&
+                  (reply->grpc_code == VMX_GRPC_UNAVAILABLE || reply->grpc_code == VMX_GRPC_DEADLINE_EXCEEDED);
+    vmx_ticket_report report = {
+        .load = VMX_GATE_NEITHER,
+        .counts = attempt->ticket.was_connected && !attempt->abandoned && (broken || reply->reach == VMX_REACH_SERVER),
+        .failed = broken,
+    };
+    if (verdict == VMX_VERDICT_THROTTLED || (reply->grpc_code != VMX_GRPC_OK && vmx_pushback_read(reply).given))
+        report.load = VMX_GATE_THROTTLED;
+    else if (reply->reach == VMX_REACH_SERVER)
+        report.load = VMX_GATE_ACCEPTED;
+    return report;
+}
+
+/* Successes refill the retry budget, failures that call for a retry take from it (gRFC A6); what never reached the server
+ * is no burden to it. */
+static void
+note_budget(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
+{
+    bool retriable = (verdict == VMX_VERDICT_RETRIABLE || verdict == VMX_VERDICT_THROTTLED) &&
+                     attempt->reply.reach != VMX_REACH_NONE;
+    if (verdict == VMX_VERDICT_OK)
+        vmx_budget_success(&call->caller->budget);
+    else if (retriable || vmx_attempt_timed_out(attempt) || vmx_pushback_read(&attempt->reply).stop)
+        vmx_budget_failure(&call->caller->budget);
+}
+
+static void
+note_latency(vmx_call *call, const vmx_attempt *attempt)
+{
+    if (!call->request.writes && call->settings.retry.hedge_delay_ms == VMX_HEDGE_P95)
+        vmx_latency_note(&call->caller->reads, now_of(call) - attempt->started_us);
+}
+
+/* Gives up attempts that are still under way; cancels them if so many cancellations are still allowed. */
+static void
+abandon_others(vmx_call *call)
+{
+    for (size_t i = 0; i < 2; i++) {
+        vmx_attempt *attempt = &call->attempts[i];
+        if (attempt->stream == NULL || attempt->abandoned)
+            continue;
+        attempt->abandoned = true;
+        call->live--;
+        vmx_op_acquire(call->op);
+        if (vmx_pace_take(&call->caller->cancels, now_of(call)))
+            transport_of(call)->cancel(attempt->stream);
+    }
+}
+
+static void
+succeed(vmx_call *call, const vmx_attempt *attempt)
+{
+    note_latency(call, attempt);
+    abandon_others(call);
+    vmx_error_clear(call->error);
+    call->error->grpc_code = VMX_GRPC_OK;
+    call->error->attempts = (uint32_t)call->records.count;
+    call->error->outcome = VMX_OUTCOME_DONE;
     end(call);
 }
 
-/* --- an attempt ---------------------------------------------------------------------------------------------------- */
-
-/* Copies what is borrowed, so that the strand may take it up later. False when memory is out. */
-static bool
-keep_reply(vmx_call *call, const vmx_reply *reply)
-{
-    vmx_arena *arena = &call->reply_arena;
-    vmx_arena_reset(arena);
-    vmx_header *headers = vmx_arena_calloc(arena, reply->header_count + 1, sizeof *headers);
-    bool kept = headers != NULL;
-    for (size_t i = 0; kept && i < reply->header_count; i++) {
-        headers[i].key = vmx_arena_str(arena, reply->headers[i].key);
-        headers[i].value = vmx_arena_str(arena, reply->headers[i].value);
-        kept = headers[i].key.ptr != NULL && headers[i].value.ptr != NULL;
-    }
-    call->reply = *reply;
-    call->reply.headers = kept ? headers : NULL;
-    call->reply.header_count = kept ? reply->header_count : 0;
-    call->reply.initial_count = kept ? reply->initial_count : 0;
-    call->reply.text = vmx_arena_str(arena, reply->text);
-    call->reply.peer = vmx_arena_str(arena, reply->peer);
-    return kept && call->reply.text.ptr != NULL && call->reply.peer.ptr != NULL;
-}
-
 static void
-on_stream_event(void *user, const vmx_stream_event *event)
+back_off(vmx_call *call, uint64_t pause_us)
 {
-    vmx_call *call = user;
-    if (event->kind != VMX_STREAM_END)
-        return;
-    if (!keep_reply(call, event->reply))
-        call->reply.grpc_code = -1, call->reply.reach = VMX_REACH_UNKNOWN; /* memory is out: run_ended says so */
-    if (event->message != NULL)
-        vmx_message_move(&call->message, event->message);
-    vmx_op_submit(call->op, &call->ended_task);
-}
-
-/* An attempt that could not even be started, for want of memory. */
-static void
-fail_no_memory(vmx_call *call)
-{
-    vmx_failure_no_memory(call);
-    call->phase = VMX_CALL_ENDING;
-    call->timed = true; /* `done` never comes inside start: by way of the loop */
-    transport_of(call)->post(call->loop, &call->timer_task);
-}
-
-static void
-start_attempt(vmx_call *call, vmx_pool_slot *slot)
-{
-    vmx_stream_options options = {
-        .channel = vmx_pool_channel(slot),
-        .method = call->request.method,
-        .deadline_us = call->settings.deadline_us,
-        .wait_for_ready = false,
-        .headers = call->settings.headers,
-        .header_count = call->settings.header_count,
-        .request = &call->request.message,
-        .on_event = on_stream_event,
-        .user = call,
-    };
-    call->phase = VMX_CALL_ATTEMPT;
-    call->slot = slot;
-    call->stream = transport_of(call)->start(call->loop, &options);
-    if (call->stream == NULL) {
-        vmx_pool_release(call->caller->pool, slot);
-        fail_no_memory(call);
-        return;
-    }
-    call->attempts++;
-    if (call->cancelled)
-        transport_of(call)->cancel(call->stream);
-}
-
-/* Pauses before the next attempt; false when the deadline comes first. */
-static bool
-pause_until_next(vmx_call *call, uint32_t attempt)
-{
-    uint64_t now_us = transport_of(call)->now(call->caller->transport);
-    uint64_t due_us = now_us + vmx_retry_backoff_us(&call->settings.retry, attempt, &call->random);
-    if (due_us >= call->settings.deadline_us)
-        return false;
     call->phase = VMX_CALL_BACKOFF;
-    set_timer(call, due_us);
-    return true;
-}
-
-static bool
-retry(vmx_call *call)
-{
-    return call->attempts < call->settings.retry.max_attempts && pause_until_next(call, call->attempts);
-}
-
-/* The server never saw the attempt because there was no connection. */
-static bool
-was_not_connected(const vmx_call *call)
-{
-    return call->reply.grpc_code == VMX_GRPC_UNAVAILABLE && call->reply.reach == VMX_REACH_NONE;
-}
-
-static void
-judge(vmx_call *call)
-{
-    vmx_verdict verdict = call->caller->classify(&call->reply);
-    if (verdict == VMX_VERDICT_OK) {
-        vmx_error_clear(call->error);
-        call->error->attempts = call->attempts;
-        call->error->outcome = VMX_OUTCOME_DONE;
-        finish(call);
-        return;
-    }
-    vmx_message_clear(&call->message);
-    bool repeatable = call->request.idempotent || call->reply.reach == VMX_REACH_NONE;
-    if (verdict == VMX_VERDICT_RETRIABLE && repeatable && retry(call))
-        return;
-    vmx_failure_of_reply(call, verdict == VMX_VERDICT_RETRIABLE);
-    finish(call);
+    call->pause_us = pause_us;
+    set_timer(call, now_of(call) + pause_us);
 }
 
 /* A call that waits for a connection was sent to a failing channel to learn the reason: no attempt of the user's. */
 static void
 back_in_line(vmx_call *call)
 {
-    call->attempts--;
-    if (!pause_until_next(call, 1))
+    call->started--;
+    call->records.count--;
+    uint64_t due_us = now_of(call) + (uint64_t)call->settings.retry.initial_backoff_ms * 1000;
+    if (due_us < call->settings.deadline_us)
+        back_off(call, (uint64_t)call->settings.retry.initial_backoff_ms * 1000);
+    else
         get_channel(call);
+}
+
+static void
+fail(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
+{
+    vmx_retry_case facts = {
+        .policy = &call->settings.retry,
+        .attempts = call->started,
+        .verdict = verdict,
+        .reply = &attempt->reply,
+        .idempotent =
+            call->settings.retry.idempotent != 0 ? call->settings.retry.idempotent > 0 : call->request.idempotent,
+        .timed_out = vmx_attempt_timed_out(attempt),
+        .was_connected = attempt->ticket.was_connected,
+        .transparent_used = call->transparent_used,
+        .budget_allows = attempt->reply.reach == VMX_REACH_NONE || vmx_budget_allows(&call->caller->budget),
+        .now_us = now_of(call),
+        .deadline_us = call->settings.deadline_us,
+        .last_pause_us = call->pause_us,
+    };
+    vmx_retry_choice choice = vmx_retry_choose(&facts, &call->random);
+    call->stop = choice.stop;
+    call->why = choice.why;
+    if (choice.stop != VMX_STOP_NONE) {
+        vmx_failure_of_reply(call, verdict != VMX_VERDICT_FINAL && verdict != VMX_VERDICT_HOPELESS);
+        end(call);
+        return;
+    }
+    if (choice.why == VMX_ATTEMPT_TRANSPARENT) {
+        call->transparent_used = true;
+        call->started--;
+    }
+    back_off(call, choice.pause_us);
+}
+
+/* --- an attempt ---------------------------------------------------------------------------------------------------- */
+
+/* The end of one that nobody waits for. */
+static void
+drop_abandoned(vmx_attempt *attempt, vmx_verdict verdict)
+{
+    vmx_call *call = attempt->call;
+    vmx_pool_release(call->caller->pool, attempt->ticket, report_of(attempt, verdict));
+    vmx_attempt_clear(attempt);
+    vmx_op_release(call->op);
+}
+
+static void
+judge(vmx_call *call, vmx_attempt *attempt, vmx_verdict verdict)
+{
+    if (verdict == VMX_VERDICT_OK) {
+        succeed(call, attempt);
+        return;
+    }
+    vmx_message_clear(&attempt->message);
+    if (call->live > 0)
+        return; /* the other attempt may still succeed */
+    if (is_connect_failure(attempt) && call->settings.wait_for_ready)
+        back_in_line(call);
+    else
+        fail(call, attempt, verdict);
 }
 
 static void
 run_ended(vmx_task *task)
 {
-    vmx_call *call = OWNER(vmx_call, ended_task, task);
-    transport_of(call)->close(call->stream);
-    call->stream = NULL;
-    bool not_connected = was_not_connected(call);
-    if (not_connected)
-        vmx_pool_note_failure(call->caller->pool, call->reply.text);
-    if (call->reply.reach == VMX_REACH_UNKNOWN || (call->cancelled && call->reply.grpc_code == VMX_GRPC_OK))
+    vmx_attempt *attempt = OWNER(vmx_attempt, ended_task, task);
+    vmx_call *call = attempt->call;
+    vmx_attempt_end(attempt);
+    vmx_verdict verdict = call->caller->classify(&attempt->reply);
+    if (attempt->abandoned) {
+        drop_abandoned(attempt, verdict);
+        return;
+    }
+    call->live--;
+    call->last = attempt;
+    if (is_connect_failure(attempt))
+        vmx_pool_note_failure(call->caller->pool, attempt->reply.text);
+    if (attempt->reply.reach == VMX_REACH_UNKNOWN || (call->cancelled && verdict == VMX_VERDICT_OK))
         call->maybe_sent = true;
-    vmx_pool_release(call->caller->pool, call->slot);
-    if (call->cancelled) {
+    note_budget(call, attempt, verdict);
+    vmx_pool_release(call->caller->pool, attempt->ticket, report_of(attempt, verdict));
+    if (call->phase == VMX_CALL_ENDING) {
+        end(call);
+    } else if (call->cancelled) {
         vmx_failure_cancelled(call);
-        finish(call);
-    } else if (call->reply.grpc_code < 0) {
+        end(call);
+    } else if (attempt->reply.grpc_code < 0) {
+        abandon_others(call);
         vmx_failure_no_memory(call);
-        finish(call);
-    } else if (not_connected && call->settings.wait_for_ready) {
-        back_in_line(call);
+        end(call);
     } else {
-        judge(call);
+        judge(call, attempt, verdict);
     }
 }
 
-/* --- timers -------------------------------------------------------------------------------------------------------- */
+/* How long the first attempt may take before a second is sent; 0: there is none. */
+static uint64_t
+hedge_delay_us(vmx_call *call)
+{
+    int64_t delay_ms = call->settings.retry.hedge_delay_ms;
+    if (delay_ms == 0 || call->request.writes)
+        return 0;
+    return delay_ms > 0 ? (uint64_t)delay_ms * 1000 : vmx_latency_quantile(&call->caller->reads, 0.95);
+}
+
+/* An attempt that could not even be started, for want of memory: by way of the timer, `done` never comes inside start. */
+static void
+fail_no_memory(vmx_call *call)
+{
+    vmx_failure_no_memory(call);
+    call->phase = VMX_CALL_ENDING;
+    set_timer(call, now_of(call));
+}
+
+static void
+start_attempt(vmx_call *call, vmx_ticket ticket)
+{
+    vmx_attempt *attempt = vmx_attempt_free_one(call);
+    if (!vmx_attempt_start(call, attempt, ticket, call->why, run_ended)) {
+        return_ticket(call, ticket);
+        fail_no_memory(call);
+        return;
+    }
+    call->phase = VMX_CALL_ATTEMPT;
+    call->live++;
+    call->started++;
+    uint64_t delay_us = hedge_delay_us(call);
+    uint64_t due_us = attempt->started_us + delay_us;
+    if (delay_us > 0 && due_us < call->settings.deadline_us)
+        set_timer(call, due_us);
+}
+
+/* The first attempt is slow: sends a second, if a channel is free and the retry budget allows. */
+static void
+start_hedge(vmx_call *call)
+{
+    vmx_attempt *first =
+        call->attempts[0].stream != NULL && !call->attempts[0].abandoned ? &call->attempts[0] : &call->attempts[1];
+    vmx_attempt *hedge = vmx_attempt_free_one(call);
+    bool wanted = call->live == 1 && !call->cancelled && hedge_delay_us(call) > 0;
+    if (!wanted || hedge == NULL || !vmx_budget_allows(&call->caller->budget))
+        return;
+    vmx_ticket ticket = vmx_pool_acquire_other(call->caller->pool, first->ticket.link);
+    if (ticket.link == NULL)
+        return;
+    if (!vmx_attempt_start(call, hedge, ticket, VMX_ATTEMPT_HEDGE, run_ended)) {
+        return_ticket(call, ticket);
+        return;
+    }
+    call->live++;
+    vmx_budget_failure(&call->caller->budget);
+}
+
+/* --- the timer ----------------------------------------------------------------------------------------------------- */
 
 static void
 on_timer(vmx_timer *timer)
@@ -267,24 +382,39 @@ on_timer(vmx_timer *timer)
     vmx_op_submit(call->op, &call->timer_task);
 }
 
+/* What the timer was for may be over, and something else due later: then it is armed again. */
 static void
 run_timer(vmx_task *task)
 {
     vmx_call *call = OWNER(vmx_call, timer_task, task);
     call->timed = false;
-    if (call->phase == VMX_CALL_BACKOFF) {
-        get_channel(call);
+    if (call->phase != VMX_CALL_ENDING && now_of(call) < call->due_us) {
+        set_timer(call, call->due_us);
         return;
     }
-    if (call->phase == VMX_CALL_IN_LINE)
+    switch (call->phase) {
+    case VMX_CALL_BACKOFF:
+        get_channel(call);
+        break;
+    case VMX_CALL_ATTEMPT:
+        start_hedge(call);
+        break;
+    case VMX_CALL_IN_LINE:
         vmx_failure_in_line(call);
-    end(call);
+        end(call);
+        break;
+    case VMX_CALL_ENDING:
+        end(call);
+        break;
+    case VMX_CALL_IDLE:
+        break;
+    }
 }
 
 /* --- the face ------------------------------------------------------------------------------------------------------ */
 
 void
-vmx_call_init(vmx_call *call, const vmx_caller *caller, vmx_op *op, vmx_loop *loop, const vmx_call_settings *settings,
+vmx_call_init(vmx_call *call, vmx_caller *caller, vmx_op *op, vmx_loop *loop, const vmx_call_settings *settings,
               vmx_error *error, void (*done)(vmx_call *call))
 {
     call->caller = caller;
@@ -296,22 +426,35 @@ vmx_call_init(vmx_call *call, const vmx_caller *caller, vmx_op *op, vmx_loop *lo
     call->waiter.granted = on_granted;
     call->timer.fire = on_timer;
     call->granted_task.run = run_granted;
-    call->ended_task.run = run_ended;
     call->timer_task.run = run_timer;
-    vmx_random_seed(&call->random, caller->random_seed ^ (uint64_t)(uintptr_t)call);
+    vmx_random_seed(&call->random, atomic_fetch_add_explicit(&caller->next_seed, 1, memory_order_relaxed));
 }
 
 void
 vmx_call_start(vmx_call *call, vmx_request *request)
 {
-    vmx_call_clear(call);
+    vmx_message_clear(&call->request.message);
     call->request.method = request->method;
     call->request.writes = request->writes;
     call->request.idempotent = request->idempotent;
     vmx_message_move(&call->request.message, &request->message);
-    call->attempts = 0;
-    call->maybe_sent = false;
+    call->started = 0;
+    call->why = VMX_ATTEMPT_FIRST;
+    call->stop = VMX_STOP_NONE;
+    call->maybe_sent = call->transparent_used = false;
+    call->pause_us = 0;
+    call->last = NULL;
+    call->records.count = 0;
+    call->records.origin_us = now_of(call);
     get_channel(call);
+}
+
+static void
+cancel_attempts(vmx_call *call)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (call->attempts[i].stream != NULL && !call->attempts[i].abandoned)
+            transport_of(call)->cancel(call->attempts[i].stream);
 }
 
 void
@@ -319,10 +462,8 @@ vmx_call_cancel(vmx_call *call)
 {
     call->cancelled = true;
     if (call->phase == VMX_CALL_ATTEMPT) {
-        transport_of(call)->cancel(call->stream);
-        return;
-    }
-    if (call->phase == VMX_CALL_IN_LINE || call->phase == VMX_CALL_BACKOFF) {
+        cancel_attempts(call);
+    } else if (call->phase == VMX_CALL_IN_LINE || call->phase == VMX_CALL_BACKOFF) {
         vmx_failure_cancelled(call);
         end(call);
     }
@@ -332,6 +473,13 @@ void
 vmx_call_clear(vmx_call *call)
 {
     vmx_message_clear(&call->request.message);
-    vmx_message_clear(&call->message);
-    vmx_arena_reset(&call->reply_arena);
+    for (size_t i = 0; i < 2; i++)
+        vmx_attempt_clear(&call->attempts[i]);
+}
+
+const vmx_reply *
+vmx_call_reply(const vmx_call *call)
+{
+    static const vmx_reply nothing = {.grpc_code = -1, .text = {"", 0}, .peer = {"", 0}};
+    return call->last != NULL ? &call->last->reply : &nothing;
 }

@@ -105,24 +105,46 @@ outcome_words(const vmx_call *call, vmx_outcome outcome)
     return call->request.writes && outcome == VMX_OUTCOME_UNKNOWN ? "; it may or may not have taken effect" : "";
 }
 
+/* Why it was not tried again, where that is not plain. */
+static const char *
+stop_words(const vmx_call *call)
+{
+    switch (call->stop) {
+    case VMX_STOP_DEADLINE:
+        return "; no time for another attempt";
+    case VMX_STOP_BUDGET:
+        return "; the retry budget is empty";
+    case VMX_STOP_SERVER:
+        return "; the server asked not to try again";
+    default:
+        return "";
+    }
+}
+
 /* Fills everything but code and message, which vmx_error_set has just written. */
 static void
 add_details(vmx_call *call, const vmx_reply *reply, vmx_outcome outcome, bool retriable)
 {
     vmx_error *error = call->error;
-    error->attempts = call->attempts;
+    error->attempts = (uint32_t)call->records.count;
     error->outcome = outcome;
     error->retriable = retriable;
+    error->budget_exhausted = call->stop == VMX_STOP_BUDGET;
     if (reply == NULL)
         return;
+    vmx_pushback pushback = vmx_pushback_read(reply);
+    if (pushback.given && !pushback.stop)
+        error->retry_after_ms = pushback.wait_ms;
     error->grpc_code = reply->grpc_code;
     snprintf(error->peer, sizeof error->peer, "%.*s", (int)reply->peer.len, reply->peer.ptr);
 }
 
+/* "3 attempts" */
 static const char *
-plural(uint32_t attempts)
+attempts_words(const vmx_call *call, char words[24])
 {
-    return attempts == 1 ? "" : "s";
+    snprintf(words, 24, "%zu attempt%s", call->records.count, call->records.count == 1 ? "" : "s");
+    return words;
 }
 
 /* The transport's words, cut to a length that leaves room for the advice. */
@@ -137,18 +159,19 @@ clip_text(const vmx_reply *reply)
 void
 vmx_failure_of_reply(vmx_call *call, bool retriable)
 {
-    const vmx_reply *reply = &call->reply;
+    char attempts[24];
+    const vmx_reply *reply = vmx_call_reply(call);
     vmx_outcome outcome = outcome_of(call, reply->reach);
     const char *advice = advice_for(reply);
     vmx_str text = clip_text(reply);
     if (reply->grpc_code == VMX_GRPC_DEADLINE_EXCEEDED && reply->reach != VMX_REACH_SERVER)
-        vmx_error_set(call->error, VMX_ERR_DEADLINE, "%s at %s: no answer within %lld ms (%u attempt%s)%s; %s",
-                      call->op->name, call->caller->endpoint, (long long)call->settings.timeout_ms, call->attempts,
-                      plural(call->attempts), outcome_words(call, outcome), advice);
+        vmx_error_set(call->error, VMX_ERR_DEADLINE, "%s at %s: no answer within %lld ms (%s)%s; %s", call->op->name,
+                      call->caller->endpoint, (long long)call->settings.timeout_ms, attempts_words(call, attempts),
+                      outcome_words(call, outcome), advice);
     else
-        vmx_error_set(call->error, vmx_status_of_grpc(reply->grpc_code), "%s at %s: %s: %.*s (%u attempt%s)%s%s%s",
+        vmx_error_set(call->error, vmx_status_of_grpc(reply->grpc_code), "%s at %s: %s: %.*s (%s)%s%s%s%s",
                       call->op->name, call->caller->endpoint, vmx_grpc_code_name(reply->grpc_code), (int)text.len,
-                      text.ptr, call->attempts, plural(call->attempts), outcome_words(call, outcome),
+                      text.ptr, attempts_words(call, attempts), stop_words(call), outcome_words(call, outcome),
                       advice != NULL ? "; " : "", advice != NULL ? advice : "");
     add_details(call, reply, outcome, retriable);
 }
@@ -156,7 +179,7 @@ vmx_failure_of_reply(vmx_call *call, bool retriable)
 void
 vmx_failure_in_line(vmx_call *call)
 {
-    char why[256];
+    char why[VMX_ERROR_MESSAGE_SIZE / 2];
     vmx_pool_last_failure(call->caller->pool, why, sizeof why);
     vmx_reply reply = {.grpc_code = VMX_GRPC_UNAVAILABLE, .text = vmx_str_from(why)};
     const char *advice = why[0] != '\0' ? advice_for(&reply) : "raise the timeout, or channel.max.streams";

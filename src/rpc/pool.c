@@ -1,95 +1,88 @@
 #include "rpc/pool.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/sized.h"
+#include "core/sync.h"
+#include "rpc/link.h"
 
-#define FAILURE_SIZE 256
+/* --- choosing, with the lock held ---------------------------------------------------------------------------------- */
 
-struct vmx_pool_slot {
-    vmx_pool *pool;
-    vmx_channel *channel;
-    vmx_channel_state state;
-    size_t in_flight;
-    uint64_t started;
-    uint64_t times_ready;
-};
-
-struct vmx_pool {
-    vmx_transport *transport;
-    size_t max_streams;
-    void (*closed)(void *user);
-    void *user;
-    pthread_mutex_t lock;
-    struct {
-        vmx_pool_waiter *head, *tail;
-        size_t open;    /* channels that have not reported CLOSED */
-        size_t turn;    /* where the search for a channel begins */
-        bool probing;   /* a waiting call was sent to a failing channel to learn the reason */
-        bool knows_why; /* `failure` is the reason why nothing connects now */
-        char failure[FAILURE_SIZE];
-    } locked;
-    size_t count;
-    vmx_pool_slot slots[];
-};
-
-/* --- with the lock held -------------------------------------------------------------------------------------------- */
-
-/* READY, under its cap, fewest in flight; NULL if there is none. */
-static vmx_pool_slot *
-best_ready_locked(vmx_pool *pool)
+/* Under its cap, READY, fewest in flight; NULL if there is none. */
+static vmx_link *
+best_ready_locked(vmx_pool *pool, const vmx_link *not_this, bool healthy, uint64_t now_us)
 {
-    vmx_pool_slot *best = NULL;
+    vmx_link *best = NULL;
     for (size_t i = 0; i < pool->count; i++) {
-        vmx_pool_slot *slot = &pool->slots[(pool->locked.turn + i) % pool->count];
-        if (slot->state != VMX_CHANNEL_READY || slot->in_flight >= pool->max_streams)
+        vmx_link *link = pool->places[(pool->locked.turn + i) % pool->count].link;
+        if (link == not_this || link->state != VMX_CHANNEL_READY || link->in_flight >= pool->options.max_streams)
             continue;
-        if (best == NULL || slot->in_flight < best->in_flight)
-            best = slot;
+        if (healthy && vmx_health_is_ejected(&link->health, now_us))
+            continue;
+        if (best == NULL || link->in_flight < best->in_flight)
+            best = link;
     }
     return best;
 }
 
 /* A failing channel if all are failing, else NULL. */
-static vmx_pool_slot *
-all_failing_locked(vmx_pool *pool)
+static vmx_link *
+all_failing_locked(const vmx_pool *pool)
 {
     for (size_t i = 0; i < pool->count; i++)
-        if (pool->slots[i].state != VMX_CHANNEL_FAILING)
+        if (pool->places[i].link->state != VMX_CHANNEL_FAILING)
             return NULL;
-    return &pool->slots[pool->locked.turn % pool->count];
+    return pool->places[pool->locked.turn % pool->count].link;
+}
+
+/* Ejected channels serve only when no other is READY: never all of them are left out. */
+static vmx_link *
+choose_ready_locked(vmx_pool *pool, const vmx_link *not_this)
+{
+    if (!vmx_gate_is_open(&pool->locked.gate))
+        return NULL;
+    uint64_t now_us = pool->options.health.consecutive > 0 ? pool->transport->vtable->now(pool->transport) : 0;
+    vmx_link *link = best_ready_locked(pool, not_this, true, now_us);
+    return link != NULL ? link : best_ready_locked(pool, not_this, false, now_us);
 }
 
 /*
  * The channel that a call can have now. A call that would rather wait for a connection is sent to a failing channel
  * too, one at a time, while the reason of the failure is unknown: only a call brings it to light.
  */
-static vmx_pool_slot *
+static vmx_link *
 choose_locked(vmx_pool *pool, bool fail_fast)
 {
-    vmx_pool_slot *slot = best_ready_locked(pool);
-    if (slot != NULL)
-        return slot;
-    slot = all_failing_locked(pool);
-    if (slot == NULL || fail_fast)
-        return slot;
+    vmx_link *link = choose_ready_locked(pool, NULL);
+    if (link != NULL)
+        return link;
+    link = all_failing_locked(pool);
+    if (link == NULL || fail_fast)
+        return link;
     if (pool->locked.knows_why || pool->locked.probing)
         return NULL;
     pool->locked.probing = true;
-    return slot;
+    return link;
 }
 
-static void
-take_locked(vmx_pool *pool, vmx_pool_slot *slot)
+static vmx_ticket
+take_locked(vmx_pool *pool, vmx_link *link)
 {
-    slot->in_flight++;
-    slot->started++;
-    pool->locked.turn = (size_t)(slot - pool->slots) + 1;
+    link->in_flight++;
+    pool->places[link->place].started++;
+    pool->locked.turn = link->place + 1;
+    return (vmx_ticket){
+        .link = link,
+        .channel = link->channel,
+        .round = vmx_gate_enter(&pool->locked.gate),
+        .was_connected = link->state == VMX_CHANNEL_READY,
+    };
 }
+
+/* --- the line, with the lock held ---------------------------------------------------------------------------------- */
 
 static void
 enqueue_locked(vmx_pool *pool, vmx_pool_waiter *waiter)
@@ -120,12 +113,12 @@ dequeue_locked(vmx_pool *pool, vmx_pool_waiter *waiter)
 
 /* The first in line that can go now, taken out of it. While all channels fail, those who fail fast overtake. */
 static vmx_pool_waiter *
-next_grant_locked(vmx_pool *pool, vmx_pool_slot **slot)
+next_grant_locked(vmx_pool *pool, vmx_ticket *ticket)
 {
     for (vmx_pool_waiter *waiter = pool->locked.head; waiter != NULL; waiter = waiter->next) {
-        *slot = choose_locked(pool, waiter->fail_fast);
-        if (*slot != NULL) {
-            take_locked(pool, *slot);
+        vmx_link *link = choose_locked(pool, waiter->fail_fast);
+        if (link != NULL) {
+            *ticket = take_locked(pool, link);
             dequeue_locked(pool, waiter);
             return waiter;
         }
@@ -135,111 +128,49 @@ next_grant_locked(vmx_pool *pool, vmx_pool_slot **slot)
     return NULL;
 }
 
-/* --- without it ---------------------------------------------------------------------------------------------------- */
-
-static void
-serve_waiters(vmx_pool *pool)
+void
+vmx_pool_serve(vmx_pool *pool)
 {
     for (;;) {
-        vmx_pool_slot *slot = NULL;
+        vmx_ticket ticket = {0};
         pthread_mutex_lock(&pool->lock);
-        vmx_pool_waiter *waiter = next_grant_locked(pool, &slot);
+        vmx_pool_waiter *waiter = next_grant_locked(pool, &ticket);
         pthread_mutex_unlock(&pool->lock);
         if (waiter == NULL)
             return;
-        waiter->granted(waiter, slot);
+        waiter->granted(waiter, ticket);
     }
 }
 
-static void
-on_state(void *user, vmx_channel_state state)
-{
-    vmx_pool_slot *slot = user;
-    vmx_pool *pool = slot->pool;
-    pthread_mutex_lock(&pool->lock);
-    slot->state = state;
-    if (state == VMX_CHANNEL_READY) {
-        slot->times_ready++;
-        pool->locked.knows_why = false;
-        pool->locked.probing = false;
-    }
-    bool last = state == VMX_CHANNEL_CLOSED && --pool->locked.open == 0;
-    pthread_mutex_unlock(&pool->lock);
-    if (last)
-        pool->closed(pool->user);
-    else if (state == VMX_CHANNEL_IDLE)
-        pool->transport->vtable->channel_connect(slot->channel);
-    else if (state != VMX_CHANNEL_CLOSED)
-        serve_waiters(pool);
-}
+/* --- tickets ------------------------------------------------------------------------------------------------------- */
 
-static vmx_status
-open_channels(vmx_pool *pool, const vmx_pool_options *options, vmx_error *error)
-{
-    const vmx_transport_vtable *transport = pool->transport->vtable;
-    for (; pool->count < options->channel_count; pool->count++) {
-        vmx_pool_slot *slot = &pool->slots[pool->count];
-        vmx_channel_options channel = options->channel;
-        channel.on_state = on_state;
-        channel.user = slot;
-        slot->pool = pool;
-        vmx_status status = transport->channel_open(pool->transport, &channel, &slot->channel, error);
-        if (status != VMX_OK)
-            return status;
-        pool->locked.open++;
-    }
-    return VMX_OK;
-}
-
-vmx_status
-vmx_pool_new(vmx_transport *transport, const vmx_pool_options *options, vmx_pool **out, vmx_error *error)
-{
-    *out = NULL;
-    vmx_pool *pool = vmx_calloc(1, sizeof *pool + options->channel_count * sizeof pool->slots[0]);
-    if (pool == NULL)
-        return vmx_error_no_memory(error);
-    pool->transport = transport;
-    pool->max_streams = options->max_streams;
-    pool->closed = options->closed;
-    pool->user = options->user;
-    pthread_mutex_init(&pool->lock, NULL);
-    vmx_status status = open_channels(pool, options, error);
-    if (status != VMX_OK && pool->count == 0) {
-        vmx_pool_free(pool);
-        return status;
-    }
-    *out = pool; /* with a failure, what was opened must still be closed by the caller */
-    for (size_t i = 0; i < pool->count; i++)
-        transport->vtable->channel_connect(pool->slots[i].channel);
-    return status;
-}
-
-void
-vmx_pool_close(vmx_pool *pool)
-{
-    for (size_t i = 0; i < pool->count; i++)
-        pool->transport->vtable->channel_close(pool->slots[i].channel);
-}
-
-void
-vmx_pool_free(vmx_pool *pool)
-{
-    pthread_mutex_destroy(&pool->lock);
-    vmx_dealloc(pool);
-}
-
-vmx_pool_slot *
+vmx_ticket
 vmx_pool_acquire(vmx_pool *pool, vmx_pool_waiter *waiter)
 {
+    vmx_ticket ticket = {0};
+    if (pool->options.max_age_ms > 0)
+        vmx_pool_renew(pool, pool->transport->vtable->now(pool->transport));
     pthread_mutex_lock(&pool->lock);
     bool in_line = pool->locked.head != NULL && !(waiter->fail_fast && all_failing_locked(pool) != NULL);
-    vmx_pool_slot *slot = in_line ? NULL : choose_locked(pool, waiter->fail_fast);
-    if (slot != NULL)
-        take_locked(pool, slot);
+    vmx_link *link = in_line ? NULL : choose_locked(pool, waiter->fail_fast);
+    if (link != NULL)
+        ticket = take_locked(pool, link);
     else
         enqueue_locked(pool, waiter);
     pthread_mutex_unlock(&pool->lock);
-    return slot;
+    return ticket;
+}
+
+vmx_ticket
+vmx_pool_acquire_other(vmx_pool *pool, const vmx_link *not_this)
+{
+    vmx_ticket ticket = {0};
+    pthread_mutex_lock(&pool->lock);
+    vmx_link *link = pool->locked.head == NULL ? choose_ready_locked(pool, not_this) : NULL;
+    if (link != NULL)
+        ticket = take_locked(pool, link);
+    pthread_mutex_unlock(&pool->lock);
+    return ticket;
 }
 
 bool
@@ -253,32 +184,145 @@ vmx_pool_abandon(vmx_pool *pool, vmx_pool_waiter *waiter)
     return was_queued;
 }
 
-void
-vmx_pool_release(vmx_pool *pool, vmx_pool_slot *slot)
+static void
+note_health_locked(vmx_pool *pool, vmx_link *link, bool failed)
 {
-    pthread_mutex_lock(&pool->lock);
-    slot->in_flight--;
-    pool->locked.probing = false;
-    bool waiting = pool->locked.head != NULL;
-    pthread_mutex_unlock(&pool->lock);
-    if (waiting)
-        serve_waiters(pool);
+    const vmx_health_rules *rules = &pool->options.health;
+    if (!vmx_health_note(&link->health, rules, failed))
+        return;
+    vmx_health_eject(&link->health, rules, pool->transport->vtable->now(pool->transport));
+    pool->places[link->place].ejections++;
 }
 
-vmx_channel *
-vmx_pool_channel(const vmx_pool_slot *slot)
+void
+vmx_pool_release(vmx_pool *pool, vmx_ticket ticket, vmx_ticket_report report)
 {
-    return slot->channel;
+    vmx_link *link = ticket.link;
+    pthread_mutex_lock(&pool->lock);
+    link->in_flight--;
+    pool->locked.probing = false;
+    vmx_gate_leave(&pool->locked.gate, ticket.round, report.load);
+    if (report.counts)
+        note_health_locked(pool, link, report.failed);
+    bool done = vmx_link_is_done_locked(link);
+    bool waiting = pool->locked.head != NULL;
+    pthread_mutex_unlock(&pool->lock);
+    if (done)
+        vmx_link_close(link);
+    if (waiting)
+        vmx_pool_serve(pool);
 }
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+/* A connection of an old place, past its age, that nothing replaces yet. */
+static vmx_link *
+take_expired_locked(vmx_pool *pool, uint64_t now_us)
+{
+    for (size_t i = 0; i < pool->count && !pool->locked.closed; i++) {
+        vmx_link *link = pool->places[i].link;
+        if (now_us >= link->expires_us && pool->places[i].successor == NULL) {
+            link->expires_us = VMX_NEVER;
+            return link;
+        }
+    }
+    return NULL;
+}
+
+void
+vmx_pool_renew(vmx_pool *pool, uint64_t now_us)
+{
+    pthread_mutex_lock(&pool->lock);
+    vmx_link *old = take_expired_locked(pool, now_us);
+    pthread_mutex_unlock(&pool->lock);
+    vmx_link *successor = NULL;
+    if (old == NULL || vmx_link_open(pool, old->place, &successor, NULL) != VMX_OK)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    bool closed = pool->locked.closed;
+    successor->closing = closed;
+    if (!closed)
+        pool->places[old->place].successor = successor;
+    pthread_mutex_unlock(&pool->lock);
+    if (closed)
+        vmx_link_close(successor);
+    else
+        pool->transport->vtable->channel_connect(successor->channel);
+}
+
+static vmx_status
+open_links(vmx_pool *pool, vmx_error *error)
+{
+    for (; pool->count < pool->options.channel_count; pool->count++) {
+        vmx_status status = vmx_link_open(pool, pool->count, &pool->places[pool->count].link, error);
+        if (status != VMX_OK)
+            return status;
+    }
+    for (size_t i = 0; i < pool->count; i++)
+        pool->transport->vtable->channel_connect(pool->places[i].link->channel);
+    return VMX_OK;
+}
+
+vmx_status
+vmx_pool_new(vmx_transport *transport, const vmx_pool_options *options, vmx_pool **out, vmx_error *error)
+{
+    *out = NULL;
+    vmx_pool *pool = vmx_calloc(1, sizeof *pool + options->channel_count * sizeof pool->places[0]);
+    if (pool == NULL)
+        return vmx_error_no_memory(error);
+    pool->transport = transport;
+    pool->options = *options;
+    pthread_mutex_init(&pool->lock, NULL);
+    vmx_gate_init(&pool->locked.gate, options->adaptive);
+    vmx_random_seed(&pool->locked.random, options->random_seed);
+    vmx_status status = open_links(pool, error);
+    if (status != VMX_OK && pool->count == 0)
+        vmx_pool_free(pool);
+    else
+        *out = pool;
+    return status;
+}
+
+/* The next link to close; NULL when all are being closed. */
+static vmx_link *
+take_unclosed(vmx_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->locked.closed = true;
+    vmx_link *link = pool->locked.all;
+    while (link != NULL && (link->closing || link->channel == NULL))
+        link = link->next;
+    if (link != NULL)
+        link->closing = true;
+    pthread_mutex_unlock(&pool->lock);
+    return link;
+}
+
+void
+vmx_pool_close(vmx_pool *pool)
+{
+    vmx_link *link;
+    while ((link = take_unclosed(pool)) != NULL)
+        vmx_link_close(link);
+}
+
+void
+vmx_pool_free(vmx_pool *pool)
+{
+    pthread_mutex_destroy(&pool->lock);
+    vmx_dealloc(pool);
+}
+
+/* --- looking ------------------------------------------------------------------------------------------------------- */
 
 void
 vmx_pool_note_failure(vmx_pool *pool, vmx_str text)
 {
+    int len = (int)(text.len < VMX_FAILURE_SIZE ? text.len : VMX_FAILURE_SIZE - 1);
     pthread_mutex_lock(&pool->lock);
     pool->locked.probing = false;
     pool->locked.knows_why = true;
-    snprintf(pool->locked.failure, FAILURE_SIZE, "%.*s", (int)(text.len < FAILURE_SIZE ? text.len : FAILURE_SIZE),
-             text.ptr != NULL ? text.ptr : "");
+    snprintf(pool->locked.failure, VMX_FAILURE_SIZE, "%.*s", len, text.ptr != NULL ? text.ptr : "");
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -301,15 +345,27 @@ vmx_pool_info(vmx_pool *pool, size_t i, vmx_channel_info *info)
 {
     if (i >= pool->count)
         return false;
-    const vmx_pool_slot *slot = &pool->slots[i];
+    uint64_t now_us = pool->transport->vtable->now(pool->transport);
+    const vmx_place *place = &pool->places[i];
     pthread_mutex_lock(&pool->lock);
     vmx_channel_info ours = {
-        .state = slot->state,
-        .calls_in_flight = slot->in_flight,
-        .calls_started = slot->started,
-        .reconnects = slot->times_ready > 0 ? slot->times_ready - 1 : 0,
+        .state = place->link->state,
+        .calls_in_flight = place->link->in_flight,
+        .calls_started = place->started,
+        .reconnects = place->times_ready > 0 ? place->times_ready - 1 : 0,
+        .ejections = place->ejections,
+        .ejected = vmx_health_is_ejected(&place->link->health, now_us),
     };
     pthread_mutex_unlock(&pool->lock);
     vmx_sized_write(info, &ours, sizeof ours);
     return true;
+}
+
+double
+vmx_pool_limit(vmx_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    double limit = pool->locked.gate.limit;
+    pthread_mutex_unlock(&pool->lock);
+    return limit;
 }

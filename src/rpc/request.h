@@ -14,14 +14,16 @@
 typedef struct vmx_request {
     const char *method;  /* "/VectorService/Upsert"; static */
     vmx_message message; /* the encoded request; sent again, not copied, when the call is repeated */
-    bool writes;         /* it changes the index: an unknown outcome is worth a word */
+    bool writes;         /* it changes the index: an unknown outcome is worth a word, and it is never hedged */
     bool idempotent;     /* may be repeated when the outcome of an attempt is unknown */
 } vmx_request;
 
 typedef enum vmx_verdict {
     VMX_VERDICT_OK = 0,
-    VMX_VERDICT_FINAL = 1,    /* repeating it cannot help */
-    VMX_VERDICT_RETRIABLE = 2 /* the same call may succeed later */
+    VMX_VERDICT_FINAL = 1,     /* repeating it does not help, as far as the engine knows; a policy may differ */
+    VMX_VERDICT_RETRIABLE = 2, /* the same call may succeed later */
+    VMX_VERDICT_THROTTLED = 3, /* the same call may succeed later, if fewer are sent */
+    VMX_VERDICT_HOPELESS = 4   /* no repetition and no pacing can help: a monthly quota, a message too large */
 } vmx_verdict;
 
 /* Judges one attempt's end. Pure; any thread. */

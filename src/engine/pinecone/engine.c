@@ -8,13 +8,31 @@
 #define UPSERT_MAX_BYTES   2000000
 #define METADATA_MAX_BYTES 40960
 
-/* UNAVAILABLE says that the same call may succeed later; every other status stands. */
+/*
+ * RESOURCE_EXHAUSTED has three meanings, told apart by who says it and by its text: the message is larger than this
+ * client's own limit; the month's quota is spent; too much in this second, which pacing cures.
+ */
+static vmx_verdict
+classify_exhausted(const vmx_reply *reply)
+{
+    bool spent = memmem(reply->text.ptr, reply->text.len, "month", 5) != NULL;
+    return reply->reach != VMX_REACH_SERVER || spent ? VMX_VERDICT_HOPELESS : VMX_VERDICT_THROTTLED;
+}
+
 static vmx_verdict
 classify(const vmx_reply *reply)
 {
-    if (reply->grpc_code == VMX_GRPC_OK)
+    switch (reply->grpc_code) {
+    case VMX_GRPC_OK:
         return VMX_VERDICT_OK;
-    return reply->grpc_code == VMX_GRPC_UNAVAILABLE ? VMX_VERDICT_RETRIABLE : VMX_VERDICT_FINAL;
+    case VMX_GRPC_UNAVAILABLE:
+    case VMX_GRPC_ABORTED:
+        return VMX_VERDICT_RETRIABLE;
+    case VMX_GRPC_RESOURCE_EXHAUSTED:
+        return classify_exhausted(reply);
+    default:
+        return VMX_VERDICT_FINAL;
+    }
 }
 
 /* A host is "<index>-<project>.svc.<region>.pinecone.io": its first label names the index. */

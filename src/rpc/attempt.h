@@ -1,0 +1,33 @@
+/*
+ * rpc/attempt.h: one attempt of a call, from start to its end; for call.c.
+ */
+#ifndef VMX_RPC_ATTEMPT_H
+#define VMX_RPC_ATTEMPT_H
+
+#include "rpc/call.h"
+
+/*
+ * Starts a stream on the ticket's channel. `on_end` comes on the strand when it has ended: the stream is closed then,
+ * `reply` and `message` are the attempt's. False: memory is out, the ticket is still the caller's.
+ */
+bool
+vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_attempt_why why,
+                  void (*on_end)(vmx_task *task));
+
+/* Takes the end in: closes the stream, writes the record. */
+void
+vmx_attempt_end(vmx_attempt *attempt);
+
+/* The end was not the server's, or the user's, but the attempt's own timeout. */
+bool
+vmx_attempt_timed_out(const vmx_attempt *attempt);
+
+/* Drops reply and message. */
+void
+vmx_attempt_clear(vmx_attempt *attempt);
+
+/* An attempt that is not under way; NULL if both are. */
+vmx_attempt *
+vmx_attempt_free_one(vmx_call *call);
+
+#endif
