@@ -211,6 +211,7 @@ judge(vmx_call *call)
     vmx_verdict verdict = call->caller->classify(&call->reply);
     if (verdict == VMX_VERDICT_OK) {
         vmx_error_clear(call->error);
+        call->error->grpc_code = VMX_GRPC_OK;
         call->error->attempts = call->attempts;
         call->error->outcome = VMX_OUTCOME_DONE;
         finish(call);
