@@ -76,8 +76,8 @@ class InstallTest(unittest.TestCase):
 
     def test_find_package(self):
         build = os.path.join(self.outside, "build")
-        run(CMAKE, "-G", "Ninja", "-S", self.outside, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_C_COMPILER={CC}",
-            f"-DCMAKE_C_FLAGS={' '.join(SANITIZE)}")
+        run(CMAKE, "-G", "Ninja", "-S", self.outside, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+            f"-DCMAKE_C_COMPILER={CC}", f"-DCMAKE_C_FLAGS={' '.join(SANITIZE)}")
         run(CMAKE, "--build", build)
         self.check(os.path.join(build, "outside"))
 
