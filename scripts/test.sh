@@ -11,7 +11,7 @@ modes, each with a build directory of its own:
   (none)       plain, in build/
   --asan       address and undefined-behaviour sanitizers, in build-asan/
   --tsan       thread sanitizer, in build-tsan/
-  --valgrind   Check suites under valgrind, in build-valgrind/
+  --valgrind   every program of ours under valgrind, in build-valgrind/
 
 selections:
   (none)       tests labelled quick or threads
@@ -42,6 +42,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+# What test scripts put before the programs of ours that they start.
+export VMX_EMULATOR=${emulator//;/ }
 # Time limits are written for a plain build; the tests scale them by this factor.
 export VMX_TEST_SLOW=${VMX_TEST_SLOW:-$slow}
 # gRPC core and OpenBLAS are not built for the thread sanitizer: what they do among themselves is not reported, and

@@ -47,7 +47,8 @@ set_lines(vmx_config *config, vmx_str path, vmx_str text, vmx_error *error)
         vmx_error reason;
         vmx_status status = set_line(config, (vmx_str){text.ptr, len}, &reason);
         if (status != VMX_OK)
-            return vmx_error_set(error, status, "%.*s:%u: %s", vmx_file_path_clip(path), path.ptr, number, reason.message);
+            return vmx_error_set(error, status, "%.*s:%u: %s", vmx_file_path_clip(path), path.ptr, number,
+                                 reason.message);
         len += newline != NULL;
         text = (vmx_str){text.ptr + len, text.len - len};
     }

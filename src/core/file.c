@@ -17,12 +17,13 @@ vmx_file_path_clip(vmx_str path)
     return path.len < PATH_CLIP_BYTES ? (int)path.len : PATH_CLIP_BYTES;
 }
 
+/* In English whatever the host's locale is, as the rest of the message. */
 static vmx_status
 refuse_errno(vmx_error *error, vmx_str path, int number)
 {
-    char reason[96];
+    const char *reason = strerrordesc_np(number);
     return vmx_error_set(error, VMX_ERR_IO, "%.*s: %s", vmx_file_path_clip(path), path.ptr,
-                         strerror_r(number, reason, sizeof reason));
+                         reason ? reason : "unknown error");
 }
 
 static vmx_status

@@ -61,16 +61,27 @@ static const remedy remedies[] = {
     {"wrong version number", "the server speaks plain text: set tls=off, or use its TLS port"},
     {"CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by the authorities in use: set tls.ca.file"},
     {"certificate verify failed", "its certificate is not signed by the authorities in use: set tls.ca.file"},
-    {"is not verified", "the certificate is for another name: set tls.server.name"},
+    {"is not in peer certificate", "the certificate is for another name: set tls.server.name"},
     {"Trying to connect an http1.x server", "the server speaks HTTP/1, not gRPC: check the port"},
     {"Connection refused", "nothing listens there: check the endpoint, or start the server"},
     {"DNS resolution failed", "the name is unknown: check the endpoint"},
     {"larger than max", "raise receive.limit.bytes, or ask for less"},
 };
 
-static const char *
-advice_for(const vmx_reply *reply)
+/* A server that expects TLS closes a plain connection without a word, or answers with what is no HTTP/2. */
+static bool
+may_want_tls(const vmx_call *call, const char *text)
 {
+    return !call->caller->tls && strstr(text, "failed to connect to all addresses") != NULL &&
+           (strstr(text, "Socket closed") != NULL || strstr(text, "Connection reset") != NULL ||
+            strstr(text, "Failed parsing HTTP/2") != NULL);
+}
+
+static const char *
+advice_for(const vmx_call *call, const vmx_reply *reply)
+{
+    if (reply->text.len > 0 && may_want_tls(call, reply->text.ptr))
+        return "the server speaks no gRPC in plain text: set tls=on if it speaks TLS, or check the port";
     for (size_t i = 0; i < sizeof remedies / sizeof remedies[0]; i++)
         if (reply->text.len > 0 && strstr(reply->text.ptr, remedies[i].sign) != NULL)
             return remedies[i].advice;
@@ -162,7 +173,7 @@ vmx_failure_of_reply(vmx_call *call, bool retriable)
     char attempts[24];
     const vmx_reply *reply = vmx_call_reply(call);
     vmx_outcome outcome = outcome_of(call, reply->reach);
-    const char *advice = advice_for(reply);
+    const char *advice = advice_for(call, reply);
     vmx_str text = clip_text(reply);
     if (reply->grpc_code == VMX_GRPC_DEADLINE_EXCEEDED && reply->reach != VMX_REACH_SERVER)
         vmx_error_set(call->error, VMX_ERR_DEADLINE, "%s at %s: no answer within %lld ms (%s)%s; %s", call->op->name,
@@ -182,7 +193,7 @@ vmx_failure_in_line(vmx_call *call)
     char why[VMX_ERROR_MESSAGE_SIZE / 2];
     vmx_pool_last_failure(call->caller->pool, why, sizeof why);
     vmx_reply reply = {.grpc_code = VMX_GRPC_UNAVAILABLE, .text = vmx_str_from(why)};
-    const char *advice = why[0] != '\0' ? advice_for(&reply) : "raise the timeout, or channel.max.streams";
+    const char *advice = why[0] != '\0' ? advice_for(call, &reply) : "raise the timeout, or channel.max.streams";
     vmx_outcome outcome = outcome_of(call, VMX_REACH_NONE);
     vmx_error_set(call->error, VMX_ERR_DEADLINE, "%s at %s: no connection was free within %lld ms%s%s%s; %s",
                   call->op->name, call->caller->endpoint, (long long)call->settings.timeout_ms,

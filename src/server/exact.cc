@@ -12,59 +12,77 @@
 namespace
 {
 
+/* Rows that are copied together at a time for a search in a subset: enough for a fast matrix product. */
+const size_t block_rows = 4096;
+
+using scored_row = std::pair<float, size_t>; /* smaller is nearer */
+
+/* Rows that lie together; `ids` says which rows of the matrix they are, or is null if they are the matrix. */
+struct block {
+    const float *rows;
+    const float *norms;
+    const int64_t *ids;
+    size_t count;
+};
+
+float
+distance(const vmxd_exact &exact, const float *query, size_t row)
+{
+    const float *vector = exact.matrix + row * exact.dimension;
+    return exact.norms ? faiss::fvec_L2sqr(query, vector, exact.dimension)
+                       : -faiss::fvec_inner_product(query, vector, exact.dimension);
+}
+
 /*
- * FAISS computes |x|^2 + |y|^2 - 2xy for a batch, which loses digits where vectors are close. So a few more candidates
- * than wanted are taken from it and measured again one by one.
+ * FAISS computes |x|^2 + |y|^2 - 2xy, which loses digits where vectors are close. So a few more candidates than wanted
+ * are taken from it and measured again one by one.
  */
-size_t
-candidate_count(const vmxd_exact &exact)
-{
-    size_t rows = exact.subset ? exact.subset_len : exact.count;
-    return std::min(rows, exact.k + exact.k / 8 + 16);
-}
-
 void
-find_candidates(const vmxd_exact &exact, size_t k, int64_t *rows, float *scores)
+search_block(const vmxd_exact &exact, const block &rows, std::vector<scored_row> *found)
 {
-    const float *x = exact.queries, *y = exact.matrix;
-    size_t d = exact.dimension, nx = exact.query_count, ny = exact.count;
-    if (exact.subset && exact.norms)
-        faiss::knn_L2sqr_by_idx(x, y, exact.subset, d, nx, exact.subset_len, k, scores, rows, 0);
-    else if (exact.subset)
-        faiss::knn_inner_products_by_idx(x, y, exact.subset, d, nx, exact.subset_len, k, scores, rows, 0);
-    else if (exact.norms)
-        faiss::knn_L2sqr(x, y, d, nx, ny, k, scores, rows, exact.norms);
+    size_t k = std::min(rows.count, exact.k + exact.k / 8 + 16);
+    size_t d = exact.dimension, nx = exact.query_count;
+    std::vector<int64_t> candidates(nx * k);
+    std::vector<float> rough(nx * k);
+    if (exact.norms)
+        faiss::knn_L2sqr(exact.queries, rows.rows, d, nx, rows.count, k, rough.data(), candidates.data(), rows.norms);
     else
-        faiss::knn_inner_product(x, y, d, nx, ny, k, scores, rows);
+        faiss::knn_inner_product(exact.queries, rows.rows, d, nx, rows.count, k, rough.data(), candidates.data());
+    for (size_t i = 0; i < nx * k; i++) {
+        size_t query = i / k, row = (size_t)(rows.ids ? rows.ids[candidates[i]] : candidates[i]);
+        found[query].emplace_back(distance(exact, exact.queries + query * d, row), row);
+    }
 }
 
-using scored_row = std::pair<float, int64_t>; /* smaller is nearer */
-
 void
-measure(const vmxd_exact &exact, const float *query, const int64_t *candidates, std::vector<scored_row> &found)
+search_subset(const vmxd_exact &exact, std::vector<scored_row> *found)
 {
-    for (scored_row &row : found) {
-        row.second = *candidates++;
-        const float *vector = exact.matrix + (size_t)row.second * exact.dimension;
-        row.first = exact.norms ? faiss::fvec_L2sqr(query, vector, exact.dimension)
-                                : -faiss::fvec_inner_product(query, vector, exact.dimension);
+    std::vector<float> rows(std::min(block_rows, exact.subset_len) * exact.dimension);
+    std::vector<float> norms(block_rows);
+    for (size_t at = 0; at < exact.subset_len; at += block_rows) {
+        size_t count = std::min(block_rows, exact.subset_len - at);
+        for (size_t i = 0; i < count; i++) {
+            size_t row = (size_t)exact.subset[at + i];
+            std::copy_n(exact.matrix + row * exact.dimension, exact.dimension, rows.begin() + i * exact.dimension);
+            norms[i] = exact.norms ? exact.norms[row] : 0;
+        }
+        search_block(exact, {rows.data(), norms.data(), exact.subset + at, count}, found);
     }
-    std::sort(found.begin(), found.end());
 }
 
 void
 search(const vmxd_exact &exact, int64_t *rows, float *scores)
 {
-    size_t k = candidate_count(exact);
-    std::vector<int64_t> candidates(exact.query_count * k);
-    std::vector<float> rough(exact.query_count * k);
-    find_candidates(exact, k, candidates.data(), rough.data());
-    std::vector<scored_row> found(k);
-    for (size_t i = 0; i < exact.query_count; i++) {
-        measure(exact, exact.queries + i * exact.dimension, candidates.data() + i * k, found);
-        for (size_t n = 0; n < exact.k; n++) {
-            rows[i * exact.k + n] = found[n].second;
-            scores[i * exact.k + n] = exact.norms ? found[n].first : -found[n].first;
+    std::vector<std::vector<scored_row>> found(exact.query_count);
+    if (exact.subset)
+        search_subset(exact, found.data());
+    else
+        search_block(exact, {exact.matrix, exact.norms, nullptr, exact.count}, found.data());
+    for (std::vector<scored_row> &nearest : found) {
+        std::partial_sort(nearest.begin(), nearest.begin() + exact.k, nearest.end());
+        for (size_t i = 0; i < exact.k; i++) {
+            *rows++ = (int64_t)nearest[i].second;
+            *scores++ = exact.norms ? nearest[i].first : -nearest[i].first;
         }
     }
 }
@@ -76,8 +94,8 @@ turn_blas_threads_off()
     void *function = dlsym(RTLD_DEFAULT, "openblas_set_num_threads");
     if (function)
         reinterpret_cast<void (*)(int)>(function)(1);
-    /* from this many queries on, one matrix product is faster than a scan per query */
-    faiss::distance_compute_blas_threshold = 4;
+    /* even for one query OpenBLAS is faster than the loops of FAISS, which Debian builds without AVX */
+    faiss::distance_compute_blas_threshold = 1;
 }
 
 std::once_flag blas_once;

@@ -29,6 +29,7 @@
 #include "core/reply.h"
 #include "core/slice.h"
 #include "core/strand.h"
+#include "core/sync.h"
 
 typedef struct vmx_transport vmx_transport;
 typedef struct vmx_loop vmx_loop;

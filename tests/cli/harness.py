@@ -1,7 +1,7 @@
 """Runs `vecmux` and, where a test needs one, a `vecmuxd` of its own on a free loopback port.
 
 The tool comes from the environment variable VECMUX, the server from the test's first argument. Everything that waits
-has a limit, scaled by VMX_TEST_SLOW.
+has a limit, scaled by VMX_TEST_SLOW. VMX_EMULATOR is put before both.
 """
 import json
 import os
@@ -12,6 +12,7 @@ import time
 import unittest
 
 SLOW = float(os.environ.get("VMX_TEST_SLOW", "1"))
+EMULATOR = os.environ.get("VMX_EMULATOR", "").split()
 
 
 class Server:
@@ -20,7 +21,7 @@ class Server:
     def __init__(self, *arguments):
         self.directory = tempfile.TemporaryDirectory()
         port_file = os.path.join(self.directory.name, "port")
-        command = [sys.argv[1], "--listen", "127.0.0.1:0", "--port-file", port_file, *arguments]
+        command = [*EMULATOR, sys.argv[1], "--listen", "127.0.0.1:0", "--port-file", port_file, *arguments]
         self.log = open(os.path.join(self.directory.name, "log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         self.endpoint = "127.0.0.1:" + self.read_port(port_file)
@@ -54,7 +55,7 @@ class Server:
 
 def run(*arguments, stdin="", env=None):
     """Runs vecmux; gives (exit code, stdout, stderr)."""
-    done = subprocess.run([os.environ["VECMUX"], *arguments], input=stdin, capture_output=True, text=True,
+    done = subprocess.run([*EMULATOR, os.environ["VECMUX"], *arguments], input=stdin, capture_output=True, text=True,
                           timeout=60 * SLOW, check=False, env={**os.environ, **(env or {})})
     return done.returncode, done.stdout, done.stderr
 

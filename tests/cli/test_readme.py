@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import SLOW, ServerCase, lines
+from harness import EMULATOR, SLOW, ServerCase, lines
 
 ROOT, FIRST = sys.argv[2:4]
 
@@ -25,14 +25,14 @@ class ReadmeTest(ServerCase):
         records = re.search(r"red '(\[.*?\])' green '(\[.*?\])' blue '(\[.*?\])'", readme)
         values = [[float(x) for x in text.strip("[]").split(",")] for text in records.groups()]
         self.vecmux("upsert", stdin=lines({"id": name, "values": v} for name, v in zip(("red", "green", "blue"), values)))
-        done = subprocess.run([FIRST, self.server.endpoint], capture_output=True, text=True, timeout=60 * SLOW,
+        done = subprocess.run([*EMULATOR, FIRST, self.server.endpoint], capture_output=True, text=True, timeout=60 * SLOW,
                               check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         claimed = re.search(r"It prints `(.*?)`, `(.*?)` and `(.*?)`", readme)
         self.assertEqual(done.stdout.splitlines(), list(claimed.groups()))
 
     def test_a_failure_is_told(self):
-        done = subprocess.run([FIRST, "nonsense"], capture_output=True, text=True, timeout=60 * SLOW, check=False)
+        done = subprocess.run([*EMULATOR, FIRST, "nonsense"], capture_output=True, text=True, timeout=60 * SLOW, check=False)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn('"nonsense"', done.stderr)
 

@@ -48,9 +48,9 @@ typedef struct call {
 } call;
 
 static void
-start(call *c, state state, const grpc_op *ops, size_t count)
+start(call *c, state next, const grpc_op *ops, size_t count)
 {
-    c->state = state;
+    c->state = next;
     vmx_tsan_release(c);
     if (grpc_call_start_batch(c->call, ops, count, c, NULL) != GRPC_CALL_OK)
         abort();

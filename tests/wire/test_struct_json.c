@@ -83,6 +83,16 @@ START_TEST(test_comma_locale_changes_nothing)
 }
 END_TEST
 
+/* A point of two bytes, which jansson cannot put into its text. */
+START_TEST(test_arabic_point_changes_nothing)
+{
+    if (!point_locale_set("ps_AF", "\xd9\xab"))
+        return;
+    check_examples();
+    ck_assert_str_eq(localeconv()->decimal_point, "\xd9\xab");
+}
+END_TEST
+
 static void
 check_refused(const char *text, const char *message)
 {
@@ -335,6 +345,7 @@ main(void)
 {
     const TTest *const tests[] = {test_examples,
                                   test_comma_locale_changes_nothing,
+                                  test_arabic_point_changes_nothing,
                                   test_refused,
                                   test_malformed_is_refused_with_its_position,
                                   test_depth,

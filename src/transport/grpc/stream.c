@@ -81,13 +81,14 @@ deliver(vmx_grpc_stream *stream, const vmx_stream_event *event)
     uint32_t mark = event->kind == VMX_STREAM_END ? GATE_DELIVERING | GATE_ENDED : GATE_DELIVERING;
     if (atomic_load_explicit(&stream->gate, memory_order_relaxed) & GATE_ENDED)
         return 0;
-    if (atomic_fetch_or(&stream->gate, mark) & GATE_CLOSED)
-        return 0;
-    delivering = stream;
-    stream->on_event(stream->user, event);
-    delivering = NULL;
-    atomic_fetch_and(&stream->gate, ~(uint32_t)GATE_DELIVERING);
-    return 1;
+    bool closed = atomic_fetch_or(&stream->gate, mark) & GATE_CLOSED;
+    if (!closed) {
+        delivering = stream;
+        stream->on_event(stream->user, event);
+        delivering = NULL;
+    }
+    atomic_fetch_and(&stream->gate, ~(uint32_t)GATE_DELIVERING); /* close may wait for it */
+    return closed ? 0 : 1;
 }
 
 /* Takes what was received, if anything. */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Installs the built tree under a fresh prefix and uses it from outside: by pkg-config, by find_package, by its programs.
 
-usage: install_test.py CMAKE SOURCE BUILD LIBDIR CC SANITIZERS
+usage: install_test.py CMAKE SOURCE BUILD LIBDIR CC sanitize=SANITIZERS
 """
 import os
 import shlex
@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 CMAKE, SOURCE, BUILD, LIBDIR, CC, SANITIZERS = sys.argv[1:7]
-SANITIZE = [f"-fsanitize={SANITIZERS}"] if SANITIZERS else []
+SANITIZE = [f"-f{SANITIZERS}"] if SANITIZERS != "sanitize=" else []
 
 PROGRAM = """
 #include <stdio.h>
@@ -76,8 +76,8 @@ class InstallTest(unittest.TestCase):
 
     def test_find_package(self):
         build = os.path.join(self.outside, "build")
-        run(CMAKE, "-S", self.outside, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_C_COMPILER={CC}",
-            f"-DCMAKE_C_FLAGS={' '.join(SANITIZE)}")
+        run(CMAKE, "-G", "Ninja", "-S", self.outside, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+            f"-DCMAKE_C_COMPILER={CC}", f"-DCMAKE_C_FLAGS={' '.join(SANITIZE)}")
         run(CMAKE, "--build", build)
         self.check(os.path.join(build, "outside"))
 

@@ -1,1 +1,0 @@
-typedef int vmx_empty;

@@ -1,0 +1,18 @@
+/*
+ * tests/transport/suites.h: the suite's parts.
+ */
+#ifndef TESTS_TRANSPORT_SUITES_H
+#define TESTS_TRANSPORT_SUITES_H
+
+#include <check.h>
+
+TCase *
+contract_cases(void);
+TCase *
+grpc_cases(void);
+TCase *
+reach_cases(void);
+TCase *
+tls_cases(void);
+
+#endif

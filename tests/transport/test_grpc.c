@@ -1,0 +1,6 @@
+#include "transport/suites.h"
+TCase *
+grpc_cases(void)
+{
+    return tcase_create("grpc");
+}

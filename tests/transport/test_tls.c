@@ -1,0 +1,6 @@
+#include "transport/suites.h"
+TCase *
+tls_cases(void)
+{
+    return tcase_create("tls");
+}
