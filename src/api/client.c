@@ -63,6 +63,7 @@ client_destroy(vmx_host *host)
     if (client->pool != NULL)
         vmx_pool_free(client->pool);
     vmx_latency_destroy(&client->caller.reads);
+    vmx_buffer_free(&client->authorities);
     vmx_config_free(client->config);
     vmx_host_destroy(host);
     vmx_dealloc(client);
@@ -104,12 +105,17 @@ text_or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-/* The authorities to trust: a file's, a text's, or none given. */
-static vmx_str
-ca_of(const vmx_config *config)
+/* The authorities to trust: a file's and a text's, or neither. */
+static bool
+read_authorities(vmx_client *client)
 {
-    vmx_str file = vmx_config_file(config, "tls.ca.file");
-    return file.len > 0 ? file : vmx_str_from(vmx_config_text(config, "tls.ca.pem"));
+    vmx_str file = vmx_config_file(client->config, "tls.ca.file");
+    vmx_buffer_append(&client->authorities, file.ptr, file.len);
+    vmx_buffer_append_text(&client->authorities, "\n");
+    vmx_buffer_append_text(&client->authorities, vmx_config_text(client->config, "tls.ca.pem"));
+    if (client->authorities.len == 1)
+        client->authorities.len = 0;
+    return !client->authorities.failed;
 }
 
 static vmx_channel_options
@@ -119,7 +125,7 @@ channel_options(const vmx_client *client)
     const char *proxy = client->endpoint.is_loopback ? "" : vmx_config_text(config, "proxy");
     return (vmx_channel_options){
         .tls = client->caller.tls,
-        .ca_pem = ca_of(config),
+        .ca_pem = {(const char *)client->authorities.data, client->authorities.len},
         .server_name = text_or_null(vmx_config_text(config, "tls.server.name")),
         .user_agent = client->user_agent,
         .proxy = text_or_null(proxy),
@@ -151,7 +157,7 @@ read_config(vmx_client *client, vmx_error *error)
     snprintf(client->user_agent, sizeof client->user_agent, "%s%svecmux/%s", product, product[0] != '\0' ? " " : "",
              vmx_version());
     vmx_engine_init(&client->engine, config, client->endpoint.host);
-    return VMX_OK;
+    return read_authorities(client) ? VMX_OK : vmx_error_no_memory(error);
 }
 
 static vmx_health_rules

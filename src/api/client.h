@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <vecmux/client.h>
 
+#include "core/buffer.h"
 #include "core/endpoint.h"
 #include "engine/engine.h"
 #include "op/host.h"
@@ -29,6 +30,7 @@ struct vmx_client {
     int64_t call_timeout_ms; /* likewise */
     bool wait_for_ready;     /* likewise */
     char user_agent[160];
+    vmx_buffer authorities; /* PEM; empty: the system's */
     _Atomic size_t next_loop;
     _Atomic bool freed;     /* the user's handle is gone: `drained` tears the client down */
     _Atomic bool torn_down; /* claimed by whoever does it */

@@ -71,6 +71,10 @@ static const vmx_property_row rows[] = {
         "calls in flight."),
     INT("channel.max.streams", "100", 1, 100000, "",
         "Calls in flight on one connection; more wait for room, within their timeout."),
+    INT("channel.max.age.ms", "0", 0, 2147483647, "ms",
+        "Connections older than this, give or take a tenth, are replaced while calls go on: the new one connects "
+        "first. "
+        "0: never."),
     INT("io.threads", "1", 0, 16, "",
         "Threads that drive the network. 0: none; the callers of vmx_op_wait, vmx_queue_poll and vmx_client_poll drive "
         "it."),
@@ -86,6 +90,36 @@ static const vmx_property_row rows[] = {
         "The upper end of the wait before the first retry; the wait is drawn evenly from 0 to there."),
     INT("retry.max.backoff.ms", "5000", 1, 3600000, "ms", "The upper end of the wait never grows beyond this."),
     FLOAT("retry.multiplier", "2", 1, 100, "", "By how much the upper end of the wait grows from retry to retry."),
+    ENUM("retry.jitter", "full", "full, none, equal, decorrelated",
+         "How the wait is drawn from its upper end: evenly from 0 (full), the upper end itself (none), evenly from its "
+         "half (equal), or evenly from the initial backoff to three times the wait before (decorrelated)."),
+    INT("retry.attempt.timeout.ms", "0", 0, 86400000, "ms",
+        "How long one attempt may take before it is given up for another. 0: as long as the call."),
+    INT("retry.budget.tokens", "100", 0, 1000000, "",
+        "Size of the retry budget. Every attempt that fails for a reason worth a retry takes a token, every successful "
+        "one gives retry.budget.ratio back; retries and hedges are made only while more than half are there. 0: no "
+        "limit."),
+    FLOAT("retry.budget.ratio", "0.2", 0, 10, "", "Tokens that a successful attempt gives back to the retry budget."),
+    INT("hedge.delay.ms", "0", -1, 86400000, "ms",
+        "Reads that have not been answered after this time are sent a second time, on another connection; the first "
+        "answer counts. 0: never. -1: after the time that 95 % of the client's reads have not exceeded."),
+    INT("hedge.cancels.per.second", "50", 0, 100000, "",
+        "How many attempts that lost to a hedge are cancelled in a second; the others are left to end by themselves. "
+        "Some servers take many cancellations for an attack."),
+    BOOL(
+        "concurrency.adaptive", "true",
+        "Calls in flight are limited to what the server takes, learnt from its refusals (RESOURCE_EXHAUSTED, "
+        "pushback): "
+        "a refusal lowers the limit by a tenth, success raises it slowly. There is no limit before the first refusal."),
+    INT("outlier.consecutive", "5", 0, 100000, "",
+        "A connection is left alone for a while after so many calls in a row broke off or were not answered in time. "
+        "0: never."),
+    INT("outlier.rate.percent", "50", 1, 100, "%",
+        "... or after this share of its calls, once outlier.min.calls are known."),
+    INT("outlier.min.calls", "20", 1, 100000, "", "How many calls tell a connection's error rate."),
+    INT("outlier.pause.ms", "1000", 1, 86400000, "ms",
+        "How long a connection is left alone the first time; each time after doubles it."),
+    INT("outlier.max.pause.ms", "30000", 1, 86400000, "ms", "That time never grows beyond this."),
 
     INT("reconnect.initial.ms", "100", 10, 3600000, "ms", "The wait before a lost connection is tried again."),
     INT("reconnect.max.ms", "2000", 10, 3600000, "ms",
