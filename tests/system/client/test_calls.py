@@ -350,7 +350,7 @@ class Calls:
     def test_a_failed_call_says_what_is_known(self):
         for code, status, outcome, attempts in (
                 ("INVALID_ARGUMENT", "VMX_ERR_REJECTED", "REJECTED", 1), ("NOT_FOUND", "VMX_ERR_NOT_FOUND", "REJECTED", 1),
-                ("RESOURCE_EXHAUSTED", "VMX_ERR_RESOURCE_EXHAUSTED", "REJECTED", 1),
+                ("RESOURCE_EXHAUSTED", "VMX_ERR_RESOURCE_EXHAUSTED", "REJECTED", 2),
                 ("INTERNAL", "VMX_ERR_SERVER", "REJECTED", 1), ("UNAVAILABLE", "VMX_ERR_UNAVAILABLE", "REJECTED", 2)):
             for _ in range(attempts):
                 self.stub.answer("Upsert", code=grpc.StatusCode[code], text="because of é",
@@ -361,7 +361,7 @@ class Calls:
             self.assertEqual((answer["status"], error["code"], error["outcome"], error["attempts"], error["peer"]),
                              (status, status, outcome, attempts, self.stub.target), answer)
             self.assertEqual((error["grpc_code"], error["retriable"], answer["metadata"]),
-                             (grpc.StatusCode[code].value[0], code == "UNAVAILABLE", {"x-request-id": "r1"}))
+                             (grpc.StatusCode[code].value[0], attempts == 2, {"x-request-id": "r1"}))
             for text in ("upsert at 127.0.0.1:", code, "because of é"):
                 self.assertIn(text, error["message"])
 
