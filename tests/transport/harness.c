@@ -77,8 +77,8 @@ harness_pass(test_harness *harness, uint64_t ms)
 
 /* --- channels ----------------------------------------------------------------------------------------------------- */
 
-static void
-on_state(void *user, vmx_channel_state state)
+void
+harness_on_state(void *user, vmx_channel_state state)
 {
     test_channel *chan = user;
     if (atomic_load(&chan->closed) > 0)
@@ -111,7 +111,7 @@ harness_chan_open(test_harness *harness, const vmx_channel_options *options)
     test_channel *result = calloc(1, sizeof *result);
     result->harness = harness;
     vmx_channel_options own = *options;
-    own.on_state = on_state;
+    own.on_state = harness_on_state;
     own.user = result;
     vmx_error error;
     if (harness->vtable->channel_open(harness->transport, &own, &result->channel, &error) != VMX_OK)

@@ -70,6 +70,10 @@ harness_open_bare(test_harness *harness, test_kind kind);
 vmx_channel_options
 harness_options(char target[64], int port);
 
+/* What harness_chan_open sets as on_state; `user` is the test_channel. */
+void
+harness_on_state(void *user, vmx_channel_state state);
+
 /* Opens a channel; on_state and user are filled in. Fails the test on errors. */
 test_channel *
 harness_chan_open(test_harness *harness, const vmx_channel_options *options);

@@ -193,13 +193,12 @@ END_TEST
 START_TEST(closed_inside_its_end)
 {
     open_kind(_i);
-    for (unsigned i = 0; i < 20; i++) {
-        test_record r = {.close_in_end = true};
-        record_start_unary(&r, &h, "/test/Echo", 1000, i, 60000);
-        /* The event uses the handle, which another thread may need before start has returned it. */
-        ck_assert(record_wait_end(&r, 5000));
-        record_close(&r);
-    }
+    /* Not a call that ends at once: its event would need the handle before start has returned it. */
+    test_record r = {.close_in_end = true};
+    record_start_unary(&r, &h, "/test/Silent", 1000, 1, 100);
+    ck_assert(record_wait_end(&r, 5000));
+    ck_assert_int_eq(r.code, VMX_GRPC_DEADLINE_EXCEEDED);
+    record_close(&r);
     harness_close(&h);
 }
 END_TEST
