@@ -17,11 +17,19 @@
 static void
 take_step(vmx_run *run);
 
+/* The operation that this thread is starting. Its strand may bring it to its end there, when all went fast. */
+static _Thread_local const vmx_run *starting_here;
+
 /* --- the end ------------------------------------------------------------------------------------------------------- */
 
 static void
 complete(vmx_run *run)
 {
+    if (starting_here == run) { /* nothing completes inside the function that starts it: by way of the loop */
+        run->ended = true;
+        run->client->transport->vtable->timer_set(run->loop, &run->timer, vmx_monotonic_us());
+        return;
+    }
     const vmx_reply *reply = vmx_call_reply(&run->call);
     run->op.headers = reply->headers;
     run->op.header_count = reply->header_count;
@@ -50,6 +58,8 @@ static void
 run_cancel(vmx_op *op)
 {
     vmx_run *run = OWNER(op, op);
+    if (run->ended)
+        return;
     if (!run->waiting) {
         vmx_call_cancel(&run->call);
         return;
@@ -93,6 +103,10 @@ static void
 run_timer(vmx_task *task)
 {
     vmx_run *run = OWNER(timer_task, task);
+    if (run->ended) {
+        complete(run);
+        return;
+    }
     run->waiting = false;
     if (atomic_load(&run->op.cancel_requested)) {
         complete_cancelled(run);
@@ -249,6 +263,9 @@ vmx_run_launch(vmx_run *run, vmx_status begun, vmx_op **op, vmx_error *error)
         return status;
     }
     *op = &run->op;
+    const vmx_run *outer = starting_here; /* a wake-up may start an operation too */
+    starting_here = run;
     vmx_op_submit(&run->op, &run->start_task);
+    starting_here = outer;
     return VMX_OK;
 }

@@ -19,6 +19,7 @@ typedef struct vmx_run {
     vmx_loop *loop;
     vmx_timer timer; /* of a WAIT step */
     bool waiting;    /* the timer is armed, or its task is on its way */
+    bool ended;      /* inside its own start: the timer's task completes it */
     vmx_task start_task, timer_task;
 } vmx_run;
 
