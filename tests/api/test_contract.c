@@ -10,20 +10,20 @@
 #define MANY 500
 
 static vmx_client *client;
-static vmx_index *collection;
+static vmx_index *records;
 
 static void
 open_both(int io_threads)
 {
     client = open_client(shared_server()->endpoint, io_threads, NULL);
-    collection = open_index(client);
-    finish(start_upsert(collection, 1, NULL));
+    records = open_index(client);
+    finish(start_upsert(records, 1, NULL));
 }
 
 static void
 close_both(void)
 {
-    vmx_index_free(collection);
+    vmx_index_free(records);
     close_client(client);
 }
 
@@ -53,7 +53,7 @@ START_TEST(each_op_completes_exactly_once)
     vmx_queue *queue = make_queue(client);
     for (unsigned i = 0; i < MANY; i++) {
         vmx_call_options options = to_queue(queue, &slots[i]);
-        slots[i].op = i % 2 == 0 ? start_upsert(collection, i, &options) : start_query(collection, i, &options);
+        slots[i].op = i % 2 == 0 ? start_upsert(records, i, &options) : start_query(records, i, &options);
     }
     take_events(queue, events, MANY);
     for (size_t i = 0; i < MANY; i++) {
@@ -81,10 +81,10 @@ START_TEST(a_failed_start_gives_no_op_and_no_event)
     vmx_query_init(&query, sizeof query);
     vmx_op *op = (vmx_op *)&query;
     vmx_error error = {0};
-    ck_assert_int_eq(vmx_index_query(collection, &query, &options, &op, &error), VMX_ERR_INVALID);
+    ck_assert_int_eq(vmx_index_query(records, &query, &options, &op, &error), VMX_ERR_INVALID);
     ck_assert_ptr_null(op);
     ck_assert_int_eq(error.code, VMX_ERR_INVALID);
-    ck_assert_int_eq(vmx_index_query(collection, &query, &options, &op, NULL), VMX_ERR_INVALID);
+    ck_assert_int_eq(vmx_index_query(records, &query, &options, &op, NULL), VMX_ERR_INVALID);
     vmx_event event;
     ck_assert_uint_eq(vmx_queue_poll(queue, &event, 1, 50), 0);
     vmx_queue_free(queue);
@@ -100,7 +100,7 @@ START_TEST(a_queue_of_another_client_is_refused)
     vmx_call_options options = to_queue(queue, NULL);
     vmx_op *op;
     vmx_error error;
-    ck_assert_int_eq(vmx_index_stats(collection, &options, &op, &error), VMX_ERR_INVALID);
+    ck_assert_int_eq(vmx_index_stats(records, &options, &op, &error), VMX_ERR_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "queue belongs to another client"));
     ck_assert_ptr_nonnull(strstr(error.message, "make one of this client"));
     vmx_queue_free(queue);
@@ -129,7 +129,7 @@ start_and_look(vmx_queue *queue, unsigned number, int io_threads, const vmx_call
     vmx_call_options options = *more;
     options.queue = queue;
     starting = true;
-    vmx_op *op = start_query(collection, number, &options);
+    vmx_op *op = start_query(records, number, &options);
     if (io_threads == 0) /* nobody drives: it cannot have completed but inside the start */
         ck_assert_int_eq(vmx_op_status(op), VMX_ERR_NOT_DONE);
     starting = false;
@@ -158,7 +158,7 @@ START_TEST(nothing_completes_inside_start_that_cannot_go_well)
     char nobody[32];
     snprintf(nobody, sizeof nobody, "127.0.0.1:%d", free_port());
     client = open_client(nobody, IO_THREADS, NULL);
-    collection = open_index(client);
+    records = open_index(client);
     vmx_queue *queue = make_queue(client);
     vmx_queue_set_wakeup(queue, count_wakeup, NULL);
     vmx_retry none;
@@ -182,10 +182,10 @@ START_TEST(wait_tells_a_timeout_from_the_ops_own_end)
 {
     server own = server_start(0);
     client = open_client(own.endpoint, IO_THREADS, NULL);
-    collection = open_index(client);
-    finish(start_upsert(collection, 1, NULL));
+    records = open_index(client);
+    finish(start_upsert(records, 1, NULL));
     server_pause(&own);
-    vmx_op *op = start_query(collection, 1, NULL);
+    vmx_op *op = start_query(records, 1, NULL);
     int64_t begin = now_ms();
     ck_assert_int_eq(vmx_op_wait(op, 100), VMX_ERR_TIMEOUT);
     ck_assert_int_ge(now_ms() - begin, 95);
@@ -223,7 +223,7 @@ START_TEST(the_descriptor_is_readable_while_events_wait)
     ck_assert(!is_readable(fd, 0));
     vmx_op *ops[3];
     for (unsigned i = 0; i < 3; i++)
-        ops[i] = start_query(collection, i, &options);
+        ops[i] = start_query(records, i, &options);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_int_eq(vmx_op_wait(ops[i], slow_ms(5000)), VMX_OK);
     for (unsigned i = 0; i < 3; i++) {
@@ -296,14 +296,14 @@ START_TEST(a_callback_must_not_wait)
 {
     server silent = server_start(0);
     client = open_client(silent.endpoint, IO_THREADS, NULL);
-    collection = open_index(client);
-    finish(start_upsert(collection, 1, NULL));
+    records = open_index(client);
+    finish(start_upsert(records, 1, NULL));
     server_pause(&silent);
     vmx_queue *queue = make_queue(client);
     vmx_call_options options = to_queue(queue, NULL);
-    calls_inside calls = {.queue = queue, .op = start_query(collection, 2, NULL), .wait = VMX_OK, .close = VMX_OK};
+    calls_inside calls = {.queue = queue, .op = start_query(records, 2, NULL), .wait = VMX_OK, .close = VMX_OK};
     vmx_queue_set_wakeup(queue, call_inside, &calls);
-    vmx_op *op = start_query(collection, 1, &options);
+    vmx_op *op = start_query(records, 1, &options);
     int64_t begin = now_ms();
     vmx_op_cancel(op);
     ck_assert_int_eq(vmx_op_wait(op, slow_ms(5000)), VMX_ERR_CANCELLED);
@@ -337,7 +337,7 @@ START_TEST(removing_a_wakeup_waits_until_it_has_returned)
     vmx_queue *queue = make_queue(client);
     vmx_queue_set_wakeup(queue, slow_wakeup, (void *)&running);
     vmx_call_options options = to_queue(queue, NULL);
-    vmx_op *op = start_query(collection, 1, &options);
+    vmx_op *op = start_query(records, 1, &options);
     while (IO_THREADS > 0 && atomic_load(&running) == 0)
         sleep_ms(1);
     vmx_queue_set_wakeup(queue, NULL, NULL);
