@@ -38,7 +38,7 @@ static bool
 apply(vmxd_namespace *ns, vmxd_write *write, bool commit, vmxd_status *status)
 {
     (void)status;
-    const delete *self = (const delete *)write;
+    const deletion *self = (const deletion *)write;
     const Pinecone__DeleteRequest *request = self->request;
     if (!commit)
         return true;
@@ -60,12 +60,12 @@ new_delete(const Pinecone__DeleteRequest *request, vmx_arena *arena, vmxd_status
 {
     if (!check_request(request, status))
         return NULL;
-    delete *self = vmx_arena_calloc(arena, 1, sizeof *self);
+    deletion *self = vmx_arena_calloc(arena, 1, sizeof *self);
     if (!self) {
         vmxd_no_memory(status);
         return NULL;
     }
-    *self = (delete){.write = {.apply = apply}, .request = request};
+    *self = (deletion){.write = {.apply = apply}, .request = request};
     if (request->filter && !(self->filter = vmxd_filter_compile(request->filter, arena, status)))
         return NULL;
     return &self->write;

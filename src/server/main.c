@@ -1,9 +1,10 @@
 /* vecmuxd: the development server. */
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "core/sync.h"
 #include "server/options.h"
 #include "server/port_file.h"
 #include "server/server.h"
@@ -31,17 +32,36 @@ announce(const vmxd_options *options, int port)
             host_len, options->listen, port, options->tls_cert ? " with TLS" : "");
 }
 
+/*
+ * A handler and not a blocked signal: OpenBLAS starts threads before main, and a signal that only they take would end the
+ * process.
+ */
+static sem_t stop_wanted;
+static atomic_int stop_signal;
+
+static void
+on_signal(int number)
+{
+    atomic_store(&stop_signal, number);
+    sem_post(&stop_wanted);
+}
+
+static void
+handle_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sem_init(&stop_wanted, 0, 0);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* whoever read our stderr may have gone */
+}
+
 static void
 wait_for_signal(void)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    int received = 0;
-    while (sigwait(&signals, &received) != 0)
+    while (sem_wait(&stop_wanted) != 0)
         continue;
-    fprintf(stderr, "vecmuxd: signal %d, stopping\n", received);
+    fprintf(stderr, "vecmuxd: signal %d, stopping\n", atomic_load(&stop_signal));
 }
 
 /* Serves until a signal comes. */
@@ -52,11 +72,10 @@ serve(const vmxd_options *options, vmxd_service *service, vmxd_status *status)
     if (!server)
         return false;
     int port = vmxd_server_port(server);
+    announce(options, port);
     bool told = !options->port_file || vmxd_port_file_write(options->port_file, port, status);
-    if (told) {
-        announce(options, port);
+    if (told)
         wait_for_signal();
-    }
     vmxd_server_stop(server, STOP_GRACE_MS);
     return told;
 }
@@ -81,7 +100,7 @@ main(int argc, char **argv)
     int exit_code;
     if (!vmxd_options_parse(&options, argc, argv, &exit_code))
         return exit_code;
-    vmx_signals_block(); /* in every thread to come: only wait_for_signal takes them */
+    handle_signals();
     grpc_init();
     vmxd_status status;
     bool done = run(&options, &status);

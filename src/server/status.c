@@ -4,11 +4,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/utf8.h"
+
+/* Texts of requests are quoted, and cut: what is no character, or would end the line, becomes '?'. */
+static void
+clean(char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t len = vmx_utf8_character((const unsigned char *)text, left);
+        if (len == 0 || (unsigned char)*text < 0x20 || *text == 0x7f) {
+            *text = '?';
+            len = 1;
+        }
+        text += len;
+        left -= len;
+    }
+}
+
 static void
 set(vmxd_status *status, grpc_status_code code, const char *format, va_list args)
 {
     status->code = code;
     vsnprintf(status->text, sizeof status->text, format, args);
+    clean(status->text);
 }
 
 bool

@@ -13,7 +13,8 @@ typedef struct vmxd_status {
     char text[512];
 } vmxd_status;
 
-/* All return false, so that a check can end in `return vmxd_invalid(status, ...)`. Over-long texts are cut. */
+/* All return false, so that a check can end in `return vmxd_invalid(status, ...)`. Over-long texts are cut, and
+ * the text is made one line of UTF-8. */
 bool
 vmxd_refuse(vmxd_status *status, grpc_status_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -123,8 +123,9 @@ new_update(const vmxd_service *service, const Pinecone__UpdateRequest *request, 
     return self;
 }
 
+/* The records that would change are counted, nothing is written. */
 static bool
-try(vmxd_service *service, update *self, vmxd_status *status)
+count_only(vmxd_service *service, update *self, vmxd_status *status)
 {
     const char *name = self->request->namespace_;
     vmxd_namespace *ns = vmxd_store_find(service->store, name);
@@ -152,7 +153,7 @@ vmxd_handle_update(vmxd_service *service, vmxd_call *call, ProtobufCMessage *mes
     bool done = self != NULL;
     if (done) {
         self->matched = &matched;
-        done = dry_run ? try(service, self, &status)
+        done = dry_run ? count_only(service, self, &status)
                        : vmxd_write_submit(service, call, request->namespace_, &self->write, true, &status);
     }
     if (!done) {

@@ -3,10 +3,10 @@
     with Vecmuxd("--metric", "euclidean") as server:
         ... server.target is "127.0.0.1:PORT" ...
 
-The program is named by the environment variable VMX_VECMUXD. The server listens on a free loopback port, is stopped by
-its own process id, and must end with exit code 0 (so that a sanitizer's complaint fails the test); its stderr is shown
-when it does not. Every wait has a limit, scaled by VMX_TEST_SLOW. Usable by any test that runs with
-PYTHONPATH=<source>/tests/peer.
+The program is named by the environment variable VMX_VECMUXD, and runs under VMX_EMULATOR (valgrind) if that is set. The
+server listens on a free loopback port, is stopped by its own process id, and must end with exit code 0 (so that a
+sanitizer's complaint fails the test); its stderr is shown when it does not. Every wait has a limit, scaled by
+VMX_TEST_SLOW. Usable by any test that runs with PYTHONPATH=<source>/tests/peer.
 """
 import os
 import signal
@@ -19,11 +19,11 @@ START_LIMIT_S = 30 * SLOW
 STOP_LIMIT_S = 30 * SLOW
 
 
-def program():
+def command(*arguments):
     path = os.environ.get("VMX_VECMUXD")
     if not path:
         raise RuntimeError("VMX_VECMUXD does not name the program")
-    return path
+    return [*os.environ.get("VMX_EMULATOR", "").split(), path, *arguments]
 
 
 def sanitizer_environment():
@@ -41,7 +41,7 @@ class Vecmuxd:
         port_file = os.path.join(self._directory.name, "port")
         self._log = open(os.path.join(self._directory.name, "log"), "w+", encoding="utf-8", errors="replace")
         self.process = subprocess.Popen(
-            [program(), "--listen", "127.0.0.1:0", "--port-file", port_file, *arguments],
+            command("--listen", "127.0.0.1:0", "--port-file", port_file, *arguments),
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=sanitizer_environment())
         try:
             self.port = self._await_port(port_file)

@@ -11,12 +11,14 @@ import grpc
 
 from pinecone_proto import Client, messages
 from server_case import ServerCase, header, ids, struct, vector
-from vecmuxd import SLOW, Vecmuxd, program
+from vecmuxd import SLOW, Vecmuxd, command, sanitizer_environment
 
 
 def run(*arguments):
-    done = subprocess.run([program(), *arguments], capture_output=True, text=True, timeout=30 * SLOW, check=False)
-    return done.returncode, done.stdout, done.stderr
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=30 * SLOW, check=False,
+                          env=sanitizer_environment())
+    complaints = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("=="))  # valgrind's
+    return done.returncode, done.stdout, complaints
 
 
 class Options(unittest.TestCase):

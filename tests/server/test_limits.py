@@ -69,6 +69,7 @@ class Limits(ServerCase):
             self.invalid(lambda: self.upsert(vector("a", GOOD, wrong)), "'k'", says)
             self.invalid(lambda: self.client.Update(id="kept", set_metadata=struct(wrong)), "'k'", says)
         self.invalid(lambda: self.upsert(vector("a", GOOD, {"$k": 1})), "$k")
+        self.invalid(lambda: self.upsert(vector("a", GOOD, {"two\nlines" + "ä" * 60: None})), "two?lines")
         no_kind = vector("a", GOOD)
         no_kind.metadata.fields["k"].SetInParent()
         self.invalid(lambda: self.upsert(no_kind), "'k'")
