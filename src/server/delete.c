@@ -5,13 +5,11 @@
 #include "server/limits.h"
 #include "server/write.h"
 
-typedef struct delete
-{
+typedef struct deletion {
     vmxd_write write; /* first */
     const Pinecone__DeleteRequest *request;
     const vmxd_filter *filter; /* NULL: not by filter */
-}
-delete;
+} deletion;
 
 static bool
 check_request(const Pinecone__DeleteRequest *request, vmxd_status *status)
