@@ -8,20 +8,26 @@
 
 /* --- sockets ------------------------------------------------------------------------------------------------------- */
 
-/* Established TCP connections of this machine whose remote end is the port. */
 static size_t
-count_sockets(int port)
+count_in(const char *table, int port)
 {
     char line[256];
     unsigned remote_port, state;
     size_t count = 0;
-    FILE *file = fopen("/proc/net/tcp", "r");
+    FILE *file = fopen(table, "r");
     ck_assert_ptr_nonnull(file);
     while (fgets(line, sizeof line, file) != NULL)
         if (sscanf(line, " %*d: %*[0-9A-F]:%*x %*[0-9A-F]:%x %x", &remote_port, &state) == 2)
             count += (int)remote_port == port && state == 1;
     fclose(file);
     return count;
+}
+
+/* Established TCP connections of this machine whose remote end is the port; gRPC's sockets may be of either family. */
+static size_t
+count_sockets(int port)
+{
+    return count_in("/proc/net/tcp", port) + count_in("/proc/net/tcp6", port);
 }
 
 enum { CALLS = 2000, CONCURRENT = 64 };
