@@ -75,6 +75,14 @@ typedef struct vmx_call_options {
     const vmx_header *headers; /* request metadata, copied */
     size_t header_count;
     int32_t wait_for_ready; /* with no connection ready: 1 waits for one, -1 fails fast; 0: property */
+    /*
+     * Upserts only. NULL: the vectors' values are copied before the start returns. Else they are lent: longer ones are
+     * sent from where they are, so they must stay and not change until `release` is called, exactly once, if the start
+     * succeeds: on any thread, inside the start at the earliest, and perhaps long after the operation has ended (a
+     * peer that has stopped reading holds them until keepalive gives it up). It must not block.
+     */
+    void (*release)(void *release_user);
+    void *release_user;
 } vmx_call_options;
 
 VMX_API void

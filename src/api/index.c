@@ -80,6 +80,8 @@ vmx_index_upsert(vmx_index *index, const vmx_vectors *vectors, const vmx_call_op
 {
     vmx_run *run;
     vmx_status status = new_run(index, "upsert", options, op, &run, error);
+    if (status == VMX_OK && options != NULL)
+        status = vmx_run_borrow(run, options, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->upsert(&run->machine, vectors, &run->step);

@@ -3,7 +3,7 @@
 #include "core/sized.h"
 #include "engine/result.h"
 #include "op/op.h"
-#include "wire/struct_json.h"
+#include "wire/struct_bytes.h"
 
 static const vmx_str none = {NULL, 0};
 
@@ -69,10 +69,10 @@ vmx_str
 vmx_op_match_metadata(vmx_op *op, size_t i)
 {
     vmx_match *match = (vmx_match *)(uintptr_t)match_of(op, i);
-    if (match->metadata == NULL || match->metadata_json.ptr != NULL)
+    if (match->metadata.ptr == NULL || match->metadata_json.ptr != NULL)
         return match->metadata_json;
     vmx_buffer json = {0};
-    vmx_struct_to_json(match->metadata, &json);
+    vmx_struct_bytes_to_json(match->metadata, &json);
     if (!json.failed)
         match->metadata_json = vmx_arena_str(&op->arena, (vmx_str){(const char *)json.data, json.len});
     vmx_buffer_free(&json);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/call_options.h"
+#include "api/lender.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/sized.h"
@@ -42,6 +43,7 @@ run_destroy(vmx_op *op)
 {
     vmx_run *run = OWNER(op, op);
     vmx_message_clear(&run->step.request.message);
+    vmx_message_clear(&run->machine.kept);
     vmx_call_clear(&run->call);
     vmx_op_fini(op);
     vmx_dealloc(run);
@@ -251,6 +253,29 @@ vmx_run_new(vmx_client *client, const char *name, vmx_str name_space, const vmx_
 }
 
 vmx_status
+vmx_run_borrow(vmx_run *run, const vmx_call_options *caller_options, vmx_error *error)
+{
+    vmx_call_options options;
+    vmx_sized_read(&options, sizeof options, caller_options);
+    if (options.release == NULL)
+        return VMX_OK;
+    run->machine.lender = vmx_lender_new(options.release, options.release_user);
+    if (run->machine.lender != NULL)
+        return VMX_OK;
+    vmx_op_release(&run->op);
+    return vmx_error_no_memory(error);
+}
+
+/* What was lent stays the caller's, without a word: nothing has started. */
+static void
+give_up(vmx_run *run)
+{
+    vmx_message_clear(&run->step.request.message);
+    vmx_lender_discard(run->machine.lender);
+    vmx_op_release(&run->op);
+}
+
+vmx_status
 vmx_run_launch(vmx_run *run, vmx_status begun, vmx_op **op, vmx_error *error)
 {
     vmx_status status = begun;
@@ -259,13 +284,15 @@ vmx_run_launch(vmx_run *run, vmx_status begun, vmx_op **op, vmx_error *error)
     if (status == VMX_OK && !vmx_op_begin(&run->op))
         status = vmx_error_set(error, VMX_ERR_CLOSED, "%s: the client is closed; open a new one", run->op.name);
     if (status != VMX_OK) {
-        vmx_op_release(&run->op);
+        give_up(run);
         return status;
     }
     *op = &run->op;
-    const vmx_run *outer = starting_here; /* a wake-up may start an operation too */
+    vmx_block *lender = run->machine.lender; /* the run may be gone when the start returns */
+    const vmx_run *outer = starting_here;    /* a wake-up may start an operation too */
     starting_here = run;
     vmx_op_submit(&run->op, &run->start_task);
     starting_here = outer;
+    vmx_block_release(lender);
     return VMX_OK;
 }

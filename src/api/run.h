@@ -31,6 +31,10 @@ vmx_status
 vmx_run_new(vmx_client *client, const char *name, vmx_str name_space, const vmx_call_options *options, vmx_run **run,
             vmx_error *error);
 
+/* The vectors' values are lent if the options say so. On failure (VMX_ERR_NO_MEMORY) the run is freed. */
+vmx_status
+vmx_run_borrow(vmx_run *run, const vmx_call_options *options, vmx_error *error);
+
 /*
  * Ends a start: `begun` is what the engine's begin function returned. Starts the operation and gives its handle to the
  * user; or, on failure, hands the machine's error to the user and frees the run.

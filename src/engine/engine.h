@@ -38,6 +38,8 @@ struct vmx_machine {
     vmx_result *result; /* filled as replies come */
     vmx_str name_space; /* in the arena, ends in NUL */
     void *state;        /* the operation's own, in the arena */
+    vmx_block *lender;  /* of an upsert's values; NULL: they are copied. Borrowed from the API */
+    vmx_message kept;   /* a reply that the result points into; owned, lives as long as the op */
     /* A call succeeded. `message` may be moved out; `reply` is borrowed. */
     void (*on_reply)(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next);
     void (*on_timer)(vmx_machine *machine, vmx_step *next);

@@ -4,19 +4,10 @@
 #ifndef VMX_ENGINE_RESULT_H
 #define VMX_ENGINE_RESULT_H
 
-#include <google/protobuf/struct.pb-c.h>
 #include <vecmux/result.h>
 
 #include "core/arena.h"
-
-typedef struct vmx_match {
-    vmx_str id;
-    float score;
-    vmx_floats values;
-    vmx_sparse sparse;
-    const Google__Protobuf__Struct *metadata; /* NULL: none */
-    vmx_str metadata_json;                    /* written from `metadata` when it is first asked for */
-} vmx_match;
+#include "wire/reply_decoder.h"
 
 typedef struct vmx_namespace {
     vmx_str name;

@@ -72,47 +72,70 @@ vmx_pinecone_struct(vmx_arena *scratch, vmx_str json, const char *what, Google__
 
 /* --- replies ------------------------------------------------------------------------------------------------------- */
 
-/* The reply's bytes in one piece, in the arena when they came in several. */
-static const uint8_t *
+/* The reply's bytes in one piece, in the arena when they came in several; ptr is NULL when memory is out. */
+static vmx_str
 flatten(vmx_arena *arena, const vmx_message *message)
 {
     if (message->count == 1)
-        return message->slices[0].data;
-    uint8_t *bytes = vmx_arena_alloc(arena, message->size_bytes);
+        return (vmx_str){(const char *)message->slices[0].data, message->size_bytes};
+    char *bytes = vmx_arena_alloc(arena, message->size_bytes);
     size_t at = 0;
     for (size_t i = 0; bytes != NULL && i < message->count; i++) {
         memcpy(bytes + at, message->slices[i].data, message->slices[i].len);
         at += message->slices[i].len;
     }
-    return bytes;
+    return (vmx_str){bytes, message->size_bytes};
+}
+
+/* What comes from outside passes the guard; what it would become in memory has a bound. */
+static vmx_status
+check_reply(vmx_machine *machine, const ProtobufCMessageDescriptor *descriptor, vmx_str bytes)
+{
+    vmx_error why;
+    size_t unpacked_bytes, max_bytes = machine->engine->limits.reply_bytes;
+    if (vmx_guard_check(descriptor, (const uint8_t *)bytes.ptr, bytes.len, &unpacked_bytes, &why) != VMX_OK)
+        return vmx_error_set(machine->error, VMX_ERR_PROTOCOL,
+                             "the server's reply is not a valid %s: %s; is it a %s server?", descriptor->name,
+                             why.message, machine->engine->vtable->name);
+    if (unpacked_bytes > max_bytes)
+        return vmx_error_set(machine->error, VMX_ERR_TOO_LARGE,
+                             "the server's reply of %zu bytes needs %zu bytes unpacked; at most %zu are allowed (16 "
+                             "times receive.limit.bytes)",
+                             bytes.len, unpacked_bytes, max_bytes);
+    return VMX_OK;
+}
+
+bool
+vmx_pinecone_keep(vmx_machine *machine, vmx_message *message, const ProtobufCMessageDescriptor *descriptor,
+                  vmx_str *bytes, vmx_step *next)
+{
+    *bytes = flatten(machine->arena, message);
+    next->kind = VMX_STEP_DONE;
+    if (bytes->ptr == NULL) {
+        vmx_pinecone_no_memory(machine, next);
+        return false;
+    }
+    if (check_reply(machine, descriptor, *bytes) != VMX_OK)
+        return false;
+    if (message->count == 1)
+        vmx_message_move(&machine->kept, message);
+    return true;
 }
 
 void *
 vmx_pinecone_unpack(vmx_machine *machine, vmx_message *message, const ProtobufCMessageDescriptor *descriptor,
                     vmx_step *next)
 {
-    vmx_error why;
-    size_t unpacked_bytes;
-    const uint8_t *bytes = flatten(machine->arena, message);
-    if (bytes == NULL) {
+    vmx_str bytes = flatten(machine->arena, message);
+    if (bytes.ptr == NULL) {
         vmx_pinecone_no_memory(machine, next);
         return NULL;
     }
     next->kind = VMX_STEP_DONE;
-    if (vmx_guard_check(descriptor, bytes, message->size_bytes, &unpacked_bytes, &why) != VMX_OK) {
-        vmx_error_set(machine->error, VMX_ERR_PROTOCOL, "the server's reply is not a valid %s: %s; is it a %s server?",
-                      descriptor->name, why.message, machine->engine->vtable->name);
+    if (check_reply(machine, descriptor, bytes) != VMX_OK)
         return NULL;
-    }
-    if (unpacked_bytes > machine->engine->limits.reply_bytes) {
-        vmx_error_set(machine->error, VMX_ERR_TOO_LARGE,
-                      "the server's reply of %zu bytes needs %zu bytes unpacked; at most %zu are allowed (16 times "
-                      "receive.limit.bytes)",
-                      message->size_bytes, unpacked_bytes, machine->engine->limits.reply_bytes);
-        return NULL;
-    }
     ProtobufCAllocator allocator = vmx_arena_allocator(machine->arena);
-    void *unpacked = protobuf_c_message_unpack(descriptor, &allocator, message->size_bytes, bytes);
+    void *unpacked = protobuf_c_message_unpack(descriptor, &allocator, bytes.len, (const uint8_t *)bytes.ptr);
     if (unpacked == NULL)
         vmx_pinecone_no_memory(machine, next);
     return unpacked;
@@ -181,17 +204,17 @@ vmx_pinecone_str(const char *text)
     return text == NULL ? VMX_STR("") : vmx_str_from(text);
 }
 
-vmx_floats
-vmx_pinecone_floats(const float *values, size_t len)
+void
+vmx_pinecone_note_decoded(vmx_machine *machine, const vmx_decoded *decoded, const vmx_reply *reply, vmx_step *next)
 {
-    return (vmx_floats){values, len};
-}
-
-vmx_sparse
-vmx_pinecone_pairs(const Pinecone__SparseValues *sparse)
-{
-    if (sparse == NULL)
-        return (vmx_sparse){NULL, NULL, 0};
-    size_t len = sparse->n_indices < sparse->n_values ? sparse->n_indices : sparse->n_values;
-    return (vmx_sparse){sparse->indices, sparse->values, len};
+    vmx_result *result = machine->result;
+    result->matches = decoded->matches;
+    result->match_count = decoded->match_count;
+    result->next_token = decoded->next_token;
+    result->has_read_units = decoded->has_read_units;
+    result->read_units = decoded->read_units;
+    result->has_egress_bytes = decoded->has_egress_bytes;
+    result->egress_bytes = decoded->egress_bytes;
+    vmx_pinecone_note_lsn(machine, reply);
+    vmx_pinecone_done(machine, next);
 }

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "core/error.h"
 #include "engine/check.h"
 #include "engine/pinecone/pinecone.h"
@@ -7,60 +5,30 @@
 #define MAX_IDS   1000
 #define MAX_LIMIT 10000
 
-/* Both replies hold a map of the same shape; protobuf-c makes an entry type for each. */
 static void
-fill_match(vmx_match *match, const Pinecone__Vector *from, const char *key)
+take_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply,
+           const ProtobufCMessageDescriptor *descriptor, vmx_step *next)
 {
-    match->id = vmx_pinecone_str(key);
-    if (from == NULL)
+    vmx_str bytes;
+    vmx_decoded decoded;
+    if (!vmx_pinecone_keep(machine, message, descriptor, &bytes, next))
         return;
-    match->values = vmx_pinecone_floats(from->values, from->n_values);
-    match->sparse = vmx_pinecone_pairs(from->sparse_values);
-    match->metadata = from->metadata;
-}
-
-static vmx_match *
-make_matches(vmx_machine *machine, size_t count, vmx_step *next)
-{
-    vmx_match *matches = vmx_arena_calloc(machine->arena, count + 1, sizeof *matches);
-    if (matches == NULL) {
+    if (vmx_fetch_reply_decode(bytes, machine->arena, &decoded))
+        vmx_pinecone_note_decoded(machine, &decoded, reply, next);
+    else
         vmx_pinecone_no_memory(machine, next);
-        return NULL;
-    }
-    machine->result->matches = matches;
-    machine->result->match_count = count;
-    return matches;
 }
 
 static void
 on_fetched(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
-    const Pinecone__FetchResponse *response =
-        vmx_pinecone_unpack(machine, message, &pinecone__fetch_response__descriptor, next);
-    vmx_match *matches = response != NULL ? make_matches(machine, response->n_vectors, next) : NULL;
-    if (matches == NULL)
-        return;
-    for (size_t i = 0; i < response->n_vectors; i++)
-        fill_match(&matches[i], response->vectors[i]->value, response->vectors[i]->key);
-    vmx_pinecone_note_usage(machine, response->usage);
-    vmx_pinecone_note_lsn(machine, reply);
-    vmx_pinecone_done(machine, next);
+    take_reply(machine, message, reply, &pinecone__fetch_response__descriptor, next);
 }
 
 static void
 on_fetched_by_metadata(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
-    const Pinecone__FetchByMetadataResponse *response =
-        vmx_pinecone_unpack(machine, message, &pinecone__fetch_by_metadata_response__descriptor, next);
-    vmx_match *matches = response != NULL ? make_matches(machine, response->n_vectors, next) : NULL;
-    if (matches == NULL)
-        return;
-    for (size_t i = 0; i < response->n_vectors; i++)
-        fill_match(&matches[i], response->vectors[i]->value, response->vectors[i]->key);
-    vmx_pinecone_note_usage(machine, response->usage);
-    vmx_pinecone_note_page(machine, response->pagination);
-    vmx_pinecone_note_lsn(machine, reply);
-    vmx_pinecone_done(machine, next);
+    take_reply(machine, message, reply, &pinecone__fetch_by_metadata_response__descriptor, next);
 }
 
 static vmx_status

@@ -70,11 +70,17 @@ vmx_pinecone_note_page(vmx_machine *machine, const Pinecone__Pagination *paginat
 vmx_str
 vmx_pinecone_str(const char *text);
 
-vmx_floats
-vmx_pinecone_floats(const float *values, size_t len);
+/*
+ * Checks a reply and keeps it in the machine, for results that point into it. False: machine->error says why and the
+ * step is DONE.
+ */
+bool
+vmx_pinecone_keep(vmx_machine *machine, vmx_message *message, const ProtobufCMessageDescriptor *descriptor,
+                  vmx_str *bytes, vmx_step *next);
 
-vmx_sparse
-vmx_pinecone_pairs(const Pinecone__SparseValues *sparse);
+/* Matches, usage and page token become the result; the operation has succeeded. */
+void
+vmx_pinecone_note_decoded(vmx_machine *machine, const vmx_decoded *decoded, const vmx_reply *reply, vmx_step *next);
 
 /* --- operations (vmx_engine_vtable) -------------------------------------------------------------------------------- */
 

@@ -8,28 +8,14 @@
 static void
 on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
-    const Pinecone__QueryResponse *response =
-        vmx_pinecone_unpack(machine, message, &pinecone__query_response__descriptor, next);
-    if (response == NULL)
+    vmx_str bytes;
+    vmx_decoded decoded;
+    if (!vmx_pinecone_keep(machine, message, &pinecone__query_response__descriptor, &bytes, next))
         return;
-    vmx_match *matches = vmx_arena_calloc(machine->arena, response->n_matches + 1, sizeof *matches);
-    if (matches == NULL) {
+    if (vmx_query_reply_decode(bytes, machine->arena, &decoded))
+        vmx_pinecone_note_decoded(machine, &decoded, reply, next);
+    else
         vmx_pinecone_no_memory(machine, next);
-        return;
-    }
-    for (size_t i = 0; i < response->n_matches; i++) {
-        const Pinecone__ScoredVector *from = response->matches[i];
-        matches[i].id = vmx_pinecone_str(from->id);
-        matches[i].score = from->score;
-        matches[i].values = vmx_pinecone_floats(from->values, from->n_values);
-        matches[i].sparse = vmx_pinecone_pairs(from->sparse_values);
-        matches[i].metadata = from->metadata;
-    }
-    machine->result->matches = matches;
-    machine->result->match_count = response->n_matches;
-    vmx_pinecone_note_usage(machine, response->usage);
-    vmx_pinecone_note_lsn(machine, reply);
-    vmx_pinecone_done(machine, next);
 }
 
 /* Exactly one way of saying what is looked for. */

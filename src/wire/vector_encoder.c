@@ -1,0 +1,168 @@
+#include "wire/vector_encoder.h"
+
+#include "core/alloc.h"
+#include "wire/varint.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats in memory are taken for floats on the wire");
+
+/* Field numbers. */
+enum { VECTORS = 1, NAMESPACE = 2 };                          /* of UpsertRequest */
+enum { ID = 1, VALUES = 2, METADATA = 3, SPARSE_VALUES = 4 }; /* of Vector */
+enum { SPARSE_INDICES = 1, SPARSE_NUMBERS = 2 };              /* of SparseValues */
+
+/* --- sizes --------------------------------------------------------------------------------------------------------- */
+
+static size_t
+bytes_of(size_t floats)
+{
+    return floats * sizeof(float);
+}
+
+/* proto3 leaves empty fields out. */
+static size_t
+field_size_unless_empty(size_t content_bytes)
+{
+    return content_bytes > 0 ? vmx_field_size(content_bytes) : 0;
+}
+
+static size_t
+sparse_size(const vmx_vector_item *item)
+{
+    return field_size_unless_empty(item->sparse_size) + field_size_unless_empty(bytes_of(item->sparse.len));
+}
+
+void
+vmx_vector_item_measure(vmx_vector_item *item)
+{
+    item->sparse_size = 0;
+    for (size_t i = 0; i < item->sparse.len; i++)
+        item->sparse_size += vmx_varint_size(item->sparse.indices[i]);
+    item->size = field_size_unless_empty(item->id.len) + field_size_unless_empty(bytes_of(item->values.len));
+    if (item->metadata.ptr != NULL)
+        item->size += vmx_field_size(item->metadata.len);
+    if (item->sparse.len > 0)
+        item->size += vmx_field_size(sparse_size(item));
+}
+
+size_t
+vmx_vectors_fit(const vmx_vector_item *items, size_t count, vmx_str name_space, size_t max_bytes, size_t *size_bytes)
+{
+    size_t total = field_size_unless_empty(name_space.len);
+    for (size_t i = 0; i < count; i++) {
+        size_t next = total + vmx_field_size(items[i].size);
+        bool fits = max_bytes == 0 || next <= max_bytes;
+        if (fits || i == 0)
+            *size_bytes = next;
+        if (!fits)
+            return i;
+        total = next;
+    }
+    return count;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------- */
+
+/* Writes into one block; where lent values come between, the run before them becomes a slice of its own. */
+typedef struct writer {
+    vmx_block *block;
+    vmx_block *lender;
+    uint8_t *run; /* first byte of the block that is in no slice yet */
+    uint8_t *at;
+    vmx_slice *slices;
+    size_t count;
+} writer;
+
+static bool
+is_referenced(const vmx_vector_item *item, const vmx_block *lender)
+{
+    return lender != NULL && bytes_of(item->values.len) >= VMX_REFERENCE_MIN_BYTES;
+}
+
+static void
+end_run(writer *w)
+{
+    if (w->at == w->run)
+        return;
+    w->slices[w->count++] = (vmx_slice){w->run, (size_t)(w->at - w->run), vmx_block_acquire(w->block)};
+    w->run = w->at;
+}
+
+static void
+write_values(writer *w, const vmx_vector_item *item)
+{
+    size_t bytes = bytes_of(item->values.len);
+    if (bytes == 0)
+        return;
+    if (!is_referenced(item, w->lender)) {
+        w->at = vmx_field_write(w->at, VALUES, item->values.ptr, bytes);
+        return;
+    }
+    w->at = vmx_field_begin(w->at, VALUES, bytes);
+    end_run(w);
+    w->slices[w->count++] = (vmx_slice){(const uint8_t *)item->values.ptr, bytes, vmx_block_acquire(w->lender)};
+}
+
+static void
+write_sparse(writer *w, const vmx_vector_item *item)
+{
+    if (item->sparse.len == 0)
+        return;
+    w->at = vmx_field_begin(w->at, SPARSE_VALUES, sparse_size(item));
+    w->at = vmx_field_begin(w->at, SPARSE_INDICES, item->sparse_size);
+    for (size_t i = 0; i < item->sparse.len; i++)
+        w->at = vmx_varint_write(w->at, item->sparse.indices[i]);
+    w->at = vmx_field_write(w->at, SPARSE_NUMBERS, item->sparse.values, bytes_of(item->sparse.len));
+}
+
+static void
+write_item(writer *w, const vmx_vector_item *item)
+{
+    w->at = vmx_field_begin(w->at, VECTORS, item->size);
+    if (item->id.len > 0)
+        w->at = vmx_field_write(w->at, ID, item->id.ptr, item->id.len);
+    write_values(w, item);
+    if (item->metadata.ptr != NULL)
+        w->at = vmx_field_write(w->at, METADATA, item->metadata.ptr, item->metadata.len);
+    write_sparse(w, item);
+}
+
+/* The message's slices: up to two for each referenced vector, and the last run. */
+static bool
+init_message(vmx_message *message, size_t referenced, size_t size_bytes)
+{
+    *message = (vmx_message){.size_bytes = size_bytes};
+    message->slices = &message->one;
+    if (referenced == 0)
+        return true;
+    message->slices = vmx_calloc(2 * referenced + 1, sizeof *message->slices);
+    return message->slices != NULL;
+}
+
+bool
+vmx_vectors_encode(const vmx_vector_item *items, size_t count, vmx_str name_space, size_t size_bytes, vmx_block *lender,
+                   vmx_message *message)
+{
+    size_t referenced = 0, written_bytes = size_bytes;
+    for (size_t i = 0; i < count; i++)
+        if (is_referenced(&items[i], lender)) {
+            referenced++;
+            written_bytes -= bytes_of(items[i].values.len);
+        }
+    writer w = {.lender = lender};
+    w.block = vmx_block_new(written_bytes, &w.at);
+    if (w.block == NULL || !init_message(message, referenced, size_bytes)) {
+        vmx_block_release(w.block);
+        *message = (vmx_message){0};
+        return false;
+    }
+    w.run = w.at;
+    w.slices = message->slices;
+    for (size_t i = 0; i < count; i++)
+        write_item(&w, &items[i]);
+    if (name_space.len > 0)
+        w.at = vmx_field_write(w.at, NAMESPACE, name_space.ptr, name_space.len);
+    end_run(&w);
+    message->count = w.count;
+    vmx_block_release(w.block);
+    return true;
+}

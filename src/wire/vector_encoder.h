@@ -1,0 +1,51 @@
+/*
+ * wire/vector_encoder.h: vectors in, a request in slices out. No input or output of its own, no state.
+ *
+ * The bytes are those of Pinecone's UpsertRequest{1 repeated Vector{1 id, 2 packed floats, 3 Struct, 4 SparseValues
+ * {1 packed uint32, 2 packed floats}}, 2 namespace}, exactly as protobuf-c packs it. The size is known before a byte is
+ * written: count what fits with vmx_vectors_fit, encode it, go on with the rest. float32 is wire format already on
+ * little-endian machines, so values that the caller lends are referenced, not copied; only tags, lengths and small
+ * parts are written, into one block.
+ */
+#ifndef VMX_WIRE_VECTOR_ENCODER_H
+#define VMX_WIRE_VECTOR_ENCODER_H
+
+#include <stdbool.h>
+#include <vecmux/types.h>
+
+#include "core/slice.h"
+
+/* One record to encode; everything is borrowed. */
+typedef struct vmx_vector_item {
+    vmx_str id;
+    vmx_floats values;
+    vmx_sparse sparse;
+    vmx_str metadata;   /* a packed google.protobuf.Struct; ptr NULL: none */
+    size_t sparse_size; /* vmx_vector_item_measure: bytes of the packed indices, ... */
+    size_t size;        /* ... and of the whole Vector, without its own tag and length */
+} vmx_vector_item;
+
+/* Lent values shorter than this are copied all the same: a slice of its own costs more (docs/performance.md). */
+#define VMX_REFERENCE_MIN_BYTES 1024
+
+/* Fills in the sizes. Once per item, before everything below. */
+void
+vmx_vector_item_measure(vmx_vector_item *item);
+
+/*
+ * How many of the items, from the first on, fit into one request of at most `max_bytes` (0: any size) for the namespace;
+ * *size_bytes is the request's exact size. 0 items fit: the first is too large by itself, and the size is its request's.
+ */
+size_t
+vmx_vectors_fit(const vmx_vector_item *items, size_t count, vmx_str name_space, size_t max_bytes, size_t *size_bytes);
+
+/*
+ * Encodes `count` items as one request of `size_bytes` (as vmx_vectors_fit counts them). `lender` NULL: all is copied
+ * into one slice. Else the items' values belong to the lender, a block, and every slice that references some of them
+ * holds a reference on it. False when memory is out.
+ */
+bool
+vmx_vectors_encode(const vmx_vector_item *items, size_t count, vmx_str name_space, size_t size_bytes, vmx_block *lender,
+                   vmx_message *message);
+
+#endif
