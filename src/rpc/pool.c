@@ -205,10 +205,13 @@ vmx_pool_release(vmx_pool *pool, vmx_ticket ticket, vmx_ticket_report report)
     if (report.counts)
         note_health_locked(pool, link, report.failed);
     bool done = vmx_link_is_done_locked(link);
+    bool closed = link->closed && link->in_flight == 0;
     bool waiting = pool->locked.head != NULL;
     pthread_mutex_unlock(&pool->lock);
     if (done)
         vmx_link_close(link);
+    if (closed)
+        vmx_dealloc(link);
     if (waiting)
         vmx_pool_serve(pool);
 }
