@@ -1,5 +1,5 @@
 /*
- * vecmux/vecmux.h: the whole library. Read in this order: types.h, config.h, client.h, op.h, index.h, result.h.
+ * vecmux/vecmux.h: the whole library. Read in this order: types.h, config.h, client.h, op.h, index.h, result.h, log.h.
  */
 #ifndef VECMUX_VECMUX_H
 #define VECMUX_VECMUX_H
@@ -7,6 +7,7 @@
 #include <vecmux/client.h>
 #include <vecmux/config.h>
 #include <vecmux/index.h>
+#include <vecmux/log.h>
 #include <vecmux/op.h>
 #include <vecmux/result.h>
 #include <vecmux/types.h>

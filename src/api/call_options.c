@@ -129,7 +129,7 @@ vmx_call_settings_make(vmx_arena *arena, vmx_client *client, const vmx_call_opti
             return status;
     }
     settings->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : client->call_timeout_ms;
-    settings->deadline_us = vmx_deadline_us(vmx_monotonic_us(), settings->timeout_ms);
+    settings->deadline_us = vmx_deadline_us(vmx_client_now(client), settings->timeout_ms);
     settings->wait_for_ready = options->wait_for_ready != 0 ? options->wait_for_ready > 0 : client->wait_for_ready;
     return make_headers(arena, &client->engine, options, settings, error);
 }

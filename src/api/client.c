@@ -15,11 +15,17 @@
 
 /* --- what the host asks -------------------------------------------------------------------------------------------- */
 
+uint64_t
+vmx_client_now(const vmx_client *client)
+{
+    vmx_transport *clock = client->clock;
+    return clock != NULL ? clock->vtable->now(clock) : vmx_monotonic_us();
+}
+
 static uint64_t
 client_now(vmx_host *host)
 {
-    (void)host; /* the gRPC transport's clock */
-    return vmx_monotonic_us();
+    return vmx_client_now(OWNER(host));
 }
 
 static size_t
@@ -46,6 +52,8 @@ tear_down(vmx_client *client, bool wait)
     vmx_host_stop_driving(&client->host);
     if (client->pool != NULL)
         vmx_pool_close(client->pool);
+    if (client->clock != NULL)
+        client->clock = NULL;
     client->transport->vtable->shutdown(client->transport, wait);
 }
 
@@ -199,13 +207,11 @@ open_pool(vmx_client *client, vmx_error *error)
 }
 
 static void
-init_caller(vmx_client *client)
+init_caller(vmx_client *client, uint64_t seed)
 {
     const vmx_config *config = client->config;
     vmx_caller *caller = &client->caller;
-    vmx_random random;
-    vmx_random_seed_system(&random);
-    atomic_init(&caller->next_seed, vmx_random_next(&random));
+    atomic_init(&caller->next_seed, seed);
     caller->classify = client->engine.vtable->classify;
     caller->endpoint = vmx_config_text(config, "endpoint");
     caller->tls = wants_tls(config, &client->endpoint);
@@ -214,20 +220,32 @@ init_caller(vmx_client *client)
     vmx_pace_init(&caller->cancels, (uint32_t)vmx_config_int(config, "hedge.cancels.per.second"));
 }
 
+/* The threads of a transport of its own are a property; one that was given has its own clock. */
 static vmx_status
-connect_client(vmx_client *client, vmx_error *error)
+open_transport(vmx_client *client, vmx_error *error)
+{
+    vmx_status status = VMX_OK;
+    if (client->transport != NULL) {
+        client->clock = client->transport;
+        client->host.driven = client->transport->driven;
+    } else {
+        size_t io_threads = (size_t)vmx_config_int(client->config, "io.threads");
+        client->host.driven = io_threads == 0;
+        status = vmx_grpc_transport_new(io_threads, &client->transport, error);
+    }
+    client->caller.transport = client->transport;
+    return status;
+}
+
+static vmx_status
+connect_client(vmx_client *client, uint64_t seed, vmx_error *error)
 {
     vmx_status status = read_config(client, error);
     if (status != VMX_OK)
         return status;
-    init_caller(client);
-    size_t io_threads = (size_t)vmx_config_int(client->config, "io.threads");
-    client->host.driven = io_threads == 0;
-    status = vmx_grpc_transport_new(io_threads, &client->transport, error);
-    if (status != VMX_OK)
-        return status;
-    client->caller.transport = client->transport;
-    return open_pool(client, error);
+    init_caller(client, seed);
+    status = open_transport(client, error);
+    return status == VMX_OK ? open_pool(client, error) : status;
 }
 
 /* A client that could not be opened. */
@@ -239,29 +257,56 @@ abandon(vmx_client *client)
     vmx_host_release(&client->host);
 }
 
-vmx_status
-vmx_client_open(const vmx_config *config, vmx_client **out, vmx_error *error)
+static vmx_client *
+client_new(const vmx_config *config)
 {
-    *out = NULL;
-    if (vmx_forked())
-        return vmx_error_set(error, VMX_ERR_FORKED,
-                             "client: this process was forked after vecmux was used; spawn, do not fork");
-    vmx_fork_watch();
     vmx_client *client = vmx_calloc(1, sizeof *client);
     if (client == NULL)
-        return vmx_error_no_memory(error);
+        return NULL;
     if (!vmx_host_init(&client->host, &host_vtable, false)) {
         vmx_dealloc(client);
-        return vmx_error_no_memory(error);
+        return NULL;
     }
     vmx_latency_init(&client->caller.reads);
     client->config = vmx_config_copy(config);
-    vmx_status status = client->config != NULL ? connect_client(client, error) : vmx_error_no_memory(error);
+    if (client->config == NULL) {
+        vmx_host_release(&client->host);
+        return NULL;
+    }
+    return client;
+}
+
+vmx_status
+vmx_client_open_on(const vmx_config *config, vmx_transport *transport, uint64_t seed, vmx_client **out,
+                   vmx_error *error)
+{
+    *out = NULL;
+    vmx_client *client = client_new(config);
+    if (client == NULL) {
+        if (transport != NULL)
+            transport->vtable->shutdown(transport, true);
+        return vmx_error_no_memory(error);
+    }
+    client->transport = transport;
+    vmx_status status = connect_client(client, seed, error);
     if (status != VMX_OK)
         abandon(client);
     else
         *out = client;
     return status;
+}
+
+vmx_status
+vmx_client_open(const vmx_config *config, vmx_client **client, vmx_error *error)
+{
+    vmx_random random;
+    *client = NULL;
+    if (vmx_forked())
+        return vmx_error_set(error, VMX_ERR_FORKED,
+                             "client: this process was forked after vecmux was used; spawn, do not fork");
+    vmx_fork_watch();
+    vmx_random_seed_system(&random);
+    return vmx_client_open_on(config, NULL, vmx_random_next(&random), client, error);
 }
 
 vmx_status
@@ -286,7 +331,7 @@ vmx_client_close(vmx_client *client, int64_t timeout_ms, vmx_error *error)
     if (vmx_callback_inside())
         return vmx_error_set(error, VMX_ERR_WOULD_DEADLOCK, "close: called from inside a callback of this library");
     vmx_host_close(&client->host);
-    if (!vmx_host_wait_idle(&client->host, vmx_deadline_us(vmx_monotonic_us(), timeout_ms))) {
+    if (!vmx_host_wait_idle(&client->host, vmx_deadline_us(vmx_client_now(client), timeout_ms))) {
         char running[256];
         vmx_host_describe_running(&client->host, running, sizeof running);
         return vmx_error_set(error, VMX_ERR_TIMEOUT, "close: still running after %lld ms: %s; close again, or free",
@@ -301,7 +346,7 @@ static void
 drive_to_end(vmx_client *client)
 {
     for (int i = 0; i < 1000 && client->host.driven; i++) {
-        uint64_t now_us = vmx_monotonic_us();
+        uint64_t now_us = vmx_client_now(client);
         if (vmx_host_wait_idle(&client->host, now_us) || atomic_load(&client->torn_down))
             return;
         vmx_host_drive(&client->host, now_us, NULL, NULL);
@@ -329,7 +374,7 @@ vmx_client_poll(vmx_client *client, int64_t timeout_ms)
 {
     if (!client->host.driven || vmx_forked() || vmx_callback_inside())
         return 0;
-    return vmx_host_drive(&client->host, vmx_deadline_us(vmx_monotonic_us(), timeout_ms), NULL, NULL);
+    return vmx_host_drive(&client->host, vmx_deadline_us(vmx_client_now(client), timeout_ms), NULL, NULL);
 }
 
 void

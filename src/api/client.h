@@ -22,6 +22,7 @@ struct vmx_client {
     vmx_config *config;
     vmx_endpoint endpoint;
     vmx_transport *transport;
+    vmx_transport *clock; /* whose time is not CLOCK_MONOTONIC; NULL: the transport's is, or there is none any more */
     vmx_pool *pool;
     vmx_engine engine;
     vmx_caller caller;
@@ -35,6 +36,18 @@ struct vmx_client {
     _Atomic bool freed;     /* the user's handle is gone: `drained` tears the client down */
     _Atomic bool torn_down; /* claimed by whoever does it */
 };
+
+/*
+ * As vmx_client_open, on a transport of the caller's choice, which it takes over in every case; NULL: one of gRPC's.
+ * The same seed draws the same pauses. Errors: those of vmx_client_open.
+ */
+vmx_status
+vmx_client_open_on(const vmx_config *config, vmx_transport *transport, uint64_t seed, vmx_client **client,
+                   vmx_error *error);
+
+/* Microseconds of the transport's clock. Any thread, also after the end of the transport. */
+uint64_t
+vmx_client_now(const vmx_client *client);
 
 /* VMX_ERR_FORKED or VMX_ERR_CLOSED if the client can start nothing. */
 vmx_status

@@ -28,7 +28,7 @@ complete(vmx_run *run)
 {
     if (starting_here == run) { /* nothing completes inside the function that starts it: by way of the loop */
         run->ended = true;
-        run->client->transport->vtable->timer_set(run->loop, &run->timer, vmx_monotonic_us());
+        run->client->transport->vtable->timer_set(run->loop, &run->timer, vmx_client_now(run->client));
         return;
     }
     const vmx_reply *reply = vmx_call_reply(&run->call);
@@ -79,7 +79,7 @@ static const vmx_op_vtable op_vtable = {.cancel = run_cancel, .destroy = run_des
 static void
 wait_step(vmx_run *run)
 {
-    uint64_t now_us = vmx_monotonic_us();
+    uint64_t now_us = vmx_client_now(run->client);
     uint64_t deadline_us = run->call.settings.deadline_us;
     uint64_t due_us = vmx_deadline_us(now_us, run->step.wait_ms);
     if (due_us >= deadline_us && deadline_us > now_us + LAST_LOOK_US)

@@ -50,6 +50,8 @@ vmx_config_copy(const vmx_config *config)
     vmx_config *copy = vmx_config_new();
     if (!copy)
         return NULL;
+    copy->log_sink = config->log_sink;
+    copy->log_user = config->log_user;
     for (size_t i = 0; i < config->count; i++) {
         if (!setting_copy(&copy->settings[i], &config->settings[i])) {
             vmx_config_free(copy);

@@ -4,6 +4,8 @@
 #ifndef VMX_CORE_CONFIG_PRIVATE_H
 #define VMX_CORE_CONFIG_PRIVATE_H
 
+#include <vecmux/log.h>
+
 #include "core/properties.h"
 
 /* One property's value. */
@@ -15,6 +17,8 @@ typedef struct vmx_setting {
 } vmx_setting;
 
 struct vmx_config {
+    vmx_log_sink log_sink; /* vmx_config_set_log_sink */
+    void *log_user;
     size_t count; /* of settings: as many as there are properties, in the table's order */
     vmx_setting settings[];
 };

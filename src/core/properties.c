@@ -138,6 +138,18 @@ static const vmx_property_row rows[] = {
         "Bytes that one upsert may have on the wire. 0: the engine's limit (pinecone: 2000000)."),
     INT("metadata.max.bytes", "0", 0, 2147483647, "bytes",
         "Bytes that the metadata of one vector may have as JSON. 0: the engine's limit (pinecone: 40960)."),
+
+    ENUM("log.level", "warn", "off, error, warn, info, debug",
+         "How much is logged, if log.stderr, log.file or a sink say where: this level and those before it. "
+         "docs/logging.md lists the events."),
+    BOOL("log.stderr", "false", "true: log records are written to the standard error output, one line each."),
+    TEXT("log.file", "", VMX_CHECK_NONE,
+         "A file that log records are appended to, one line and one write each; several processes may share it. It is "
+         "created when a client is opened, and opened again by vmx_client_reopen_log. Use an absolute path. Empty: "
+         "none."),
+    ENUM("log.format", "logfmt", "logfmt, json", "How lines look in log.stderr and log.file: key=value, or JSON."),
+    INT("log.rate.per.second", "10", 0, 1000000, "",
+        "Records of one event in a second; the next record says how many were suppressed. 0: no limit."),
 };
 
 const vmx_property_row *

@@ -155,6 +155,24 @@ vmx_attempt_end(vmx_attempt *attempt)
         record_end(attempt);
 }
 
+vmx_ticket_report
+vmx_attempt_report(const vmx_attempt *attempt, vmx_verdict verdict)
+{
+    const vmx_reply *reply = &attempt->reply;
+    bool broken = reply->reach != VMX_REACH_SERVER &&
+                  (reply->grpc_code == VMX_GRPC_UNAVAILABLE || reply->grpc_code == VMX_GRPC_DEADLINE_EXCEEDED);
+    vmx_ticket_report report = {
+        .load = VMX_GATE_NEITHER,
+        .counts = attempt->ticket.was_connected && !attempt->abandoned && (broken || reply->reach == VMX_REACH_SERVER),
+        .failed = broken,
+    };
+    if (verdict == VMX_VERDICT_THROTTLED || (reply->grpc_code != VMX_GRPC_OK && vmx_pushback_read(reply).given))
+        report.load = VMX_GATE_THROTTLED;
+    else if (reply->reach == VMX_REACH_SERVER)
+        report.load = VMX_GATE_ACCEPTED;
+    return report;
+}
+
 /* --- the start ----------------------------------------------------------------------------------------------------- */
 
 /* From the second attempt on, gRPC's own header tells the server (gRFC A6). Without memory the header is left out. */

@@ -22,6 +22,10 @@ vmx_attempt_end(vmx_attempt *attempt);
 bool
 vmx_attempt_timed_out(const vmx_attempt *attempt);
 
+/* What the end says of the channel and of the server's load. */
+vmx_ticket_report
+vmx_attempt_report(const vmx_attempt *attempt, vmx_verdict verdict);
+
 /* Drops reply and message. */
 void
 vmx_attempt_clear(vmx_attempt *attempt);

@@ -74,11 +74,35 @@ end(vmx_call *call)
         finish(call);
 }
 
+/* Ends a call whose error stands by way of the timer: `done` never comes inside start. */
+static void
+end_soon(vmx_call *call)
+{
+    call->phase = VMX_CALL_ENDING;
+    set_timer(call, now_of(call));
+}
+
+/* The time was over before the next attempt could begin, because this process was slow. */
+static void
+fail_late(vmx_call *call)
+{
+    call->stop = VMX_STOP_DEADLINE;
+    if (call->last != NULL)
+        vmx_failure_of_reply(call, true);
+    else
+        vmx_failure_in_line(call);
+    end_soon(call);
+}
+
 /* --- in line ------------------------------------------------------------------------------------------------------- */
 
 static void
 get_channel(vmx_call *call)
 {
+    if (now_of(call) >= call->settings.deadline_us) {
+        fail_late(call);
+        return;
+    }
     call->phase = VMX_CALL_IN_LINE;
     call->waiter.fail_fast = !call->settings.wait_for_ready;
     vmx_ticket ticket = vmx_pool_acquire(call->caller->pool, &call->waiter);
@@ -133,25 +157,6 @@ is_connect_failure(const vmx_attempt *attempt)
            !attempt->ticket.was_connected;
 }
 
-/* What the end of an attempt says of its channel and of the server's load. */
-static vmx_ticket_report
-report_of(const vmx_attempt *attempt, vmx_verdict verdict)
-{
-    const vmx_reply *reply = &attempt->reply;
-    bool broken = reply->reach != VMX_REACH_SERVER &&
-                  (reply->grpc_code == VMX_GRPC_UNAVAILABLE || reply->grpc_code == VMX_GRPC_DEADLINE_EXCEEDED);
-    vmx_ticket_report report = {
-        .load = VMX_GATE_NEITHER,
-        .counts = attempt->ticket.was_connected && !attempt->abandoned && (broken || reply->reach == VMX_REACH_SERVER),
-        .failed = broken,
-    };
-    if (verdict == VMX_VERDICT_THROTTLED || (reply->grpc_code != VMX_GRPC_OK && vmx_pushback_read(reply).given))
-        report.load = VMX_GATE_THROTTLED;
-    else if (reply->reach == VMX_REACH_SERVER)
-        report.load = VMX_GATE_ACCEPTED;
-    return report;
-}
-
 /* Successes refill the retry budget, failures that call for a retry take from it (gRFC A6); what never reached the server
  * is no burden to it. */
 static void
@@ -165,11 +170,19 @@ note_budget(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
         vmx_budget_failure(&call->caller->budget);
 }
 
+/* Since the start of the attempt, or of the one that it hedged: that one took at least as long. */
 static void
 note_latency(vmx_call *call, const vmx_attempt *attempt)
 {
-    if (!call->request.writes && call->settings.retry.hedge_delay_ms == VMX_HEDGE_P95)
-        vmx_latency_note(&call->caller->reads, now_of(call) - attempt->started_us);
+    if (call->request.writes || call->settings.retry.hedge_delay_ms != VMX_HEDGE_P95)
+        return;
+    uint64_t from_us = attempt->started_us;
+    for (size_t i = 0; i < 2; i++) {
+        const vmx_attempt *other = &call->attempts[i];
+        if (other->stream != NULL && !other->abandoned && other->started_us < from_us)
+            from_us = other->started_us;
+    }
+    vmx_latency_note(&call->caller->reads, now_of(call) - from_us);
 }
 
 /* Gives up attempts that are still under way; cancels them if so many cancellations are still allowed. */
@@ -261,7 +274,7 @@ static void
 drop_abandoned(vmx_attempt *attempt, vmx_verdict verdict)
 {
     vmx_call *call = attempt->call;
-    vmx_pool_release(call->caller->pool, attempt->ticket, report_of(attempt, verdict));
+    vmx_pool_release(call->caller->pool, attempt->ticket, vmx_attempt_report(attempt, verdict));
     vmx_attempt_clear(attempt);
     vmx_op_release(call->op);
 }
@@ -300,7 +313,7 @@ run_ended(vmx_task *task)
     if (attempt->reply.reach == VMX_REACH_UNKNOWN || (call->cancelled && verdict == VMX_VERDICT_OK))
         call->maybe_sent = true;
     note_budget(call, attempt, verdict);
-    vmx_pool_release(call->caller->pool, attempt->ticket, report_of(attempt, verdict));
+    vmx_pool_release(call->caller->pool, attempt->ticket, vmx_attempt_report(attempt, verdict));
     if (call->phase == VMX_CALL_ENDING) {
         end(call);
     } else if (call->cancelled) {
@@ -325,22 +338,14 @@ hedge_delay_us(vmx_call *call)
     return delay_ms > 0 ? (uint64_t)delay_ms * 1000 : vmx_latency_quantile(&call->caller->reads, 0.95);
 }
 
-/* An attempt that could not even be started, for want of memory: by way of the timer, `done` never comes inside start. */
-static void
-fail_no_memory(vmx_call *call)
-{
-    vmx_failure_no_memory(call);
-    call->phase = VMX_CALL_ENDING;
-    set_timer(call, now_of(call));
-}
-
 static void
 start_attempt(vmx_call *call, vmx_ticket ticket)
 {
     vmx_attempt *attempt = vmx_attempt_free_one(call);
     if (!vmx_attempt_start(call, attempt, ticket, call->why, run_ended)) {
         return_ticket(call, ticket);
-        fail_no_memory(call);
+        vmx_failure_no_memory(call);
+        end_soon(call);
         return;
     }
     call->phase = VMX_CALL_ATTEMPT;
@@ -359,7 +364,7 @@ start_hedge(vmx_call *call)
     vmx_attempt *first =
         call->attempts[0].stream != NULL && !call->attempts[0].abandoned ? &call->attempts[0] : &call->attempts[1];
     vmx_attempt *hedge = vmx_attempt_free_one(call);
-    bool wanted = call->live == 1 && !call->cancelled && hedge_delay_us(call) > 0;
+    bool wanted = call->live == 1 && !call->cancelled && hedge_delay_us(call) > 0 && first->ticket.was_connected;
     if (!wanted || hedge == NULL || !vmx_budget_allows(&call->caller->budget))
         return;
     vmx_ticket ticket = vmx_pool_acquire_other(call->caller->pool, first->ticket.link);

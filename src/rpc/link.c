@@ -46,9 +46,12 @@ on_closed(vmx_link *link)
     vmx_pool *pool = link->pool;
     pthread_mutex_lock(&pool->lock);
     unlist_locked(link);
+    link->closed = true;
+    bool idle = link->in_flight == 0;
     bool last = pool->locked.open == 0 && pool->locked.closed;
     pthread_mutex_unlock(&pool->lock);
-    vmx_dealloc(link);
+    if (idle)
+        vmx_dealloc(link);
     if (last)
         pool->options.closed(pool->options.user);
 }

@@ -22,6 +22,7 @@ struct vmx_link {
     uint64_t expires_us;   /* VMX_NEVER: never */
     bool retired;          /* replaced: takes no calls, is closed when it is idle */
     bool closing;          /* channel_close was, or is being, called */
+    bool closed;           /* ... and has ended: the last call's end frees it */
     struct vmx_link *next; /* in pool->locked.all */
 };
 

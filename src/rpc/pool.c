@@ -11,19 +11,22 @@
 
 /* --- choosing, with the lock held ---------------------------------------------------------------------------------- */
 
-/* Under its cap, READY, fewest in flight; NULL if there is none. */
+/* READY, rather healthy than ejected, fewest in flight; NULL if there is none. */
 static vmx_link *
-best_ready_locked(vmx_pool *pool, const vmx_link *not_this, bool healthy, uint64_t now_us)
+best_ready_locked(vmx_pool *pool, const vmx_link *not_this, uint64_t now_us)
 {
     vmx_link *best = NULL;
+    bool best_ejected = false;
     for (size_t i = 0; i < pool->count; i++) {
         vmx_link *link = pool->places[(pool->locked.turn + i) % pool->count].link;
-        if (link == not_this || link->state != VMX_CHANNEL_READY || link->in_flight >= pool->options.max_streams)
+        if (link == not_this || link->state != VMX_CHANNEL_READY)
             continue;
-        if (healthy && vmx_health_is_ejected(&link->health, now_us))
-            continue;
-        if (best == NULL || link->in_flight < best->in_flight)
+        bool ejected = vmx_health_is_ejected(&link->health, now_us);
+        bool same = ejected == best_ejected;
+        if (best == NULL || (best_ejected && !ejected) || (same && link->in_flight < best->in_flight)) {
             best = link;
+            best_ejected = ejected;
+        }
     }
     return best;
 }
@@ -38,15 +41,15 @@ all_failing_locked(const vmx_pool *pool)
     return pool->places[pool->locked.turn % pool->count].link;
 }
 
-/* Ejected channels serve only when no other is READY: never all of them are left out. */
+/* Ejected channels serve only when no other is READY, be it full: never all of them are left out. */
 static vmx_link *
 choose_ready_locked(vmx_pool *pool, const vmx_link *not_this)
 {
     if (!vmx_gate_is_open(&pool->locked.gate))
         return NULL;
     uint64_t now_us = pool->options.health.consecutive > 0 ? pool->transport->vtable->now(pool->transport) : 0;
-    vmx_link *link = best_ready_locked(pool, not_this, true, now_us);
-    return link != NULL ? link : best_ready_locked(pool, not_this, false, now_us);
+    vmx_link *link = best_ready_locked(pool, not_this, now_us);
+    return link != NULL && link->in_flight < pool->options.max_streams ? link : NULL;
 }
 
 /*
@@ -205,10 +208,13 @@ vmx_pool_release(vmx_pool *pool, vmx_ticket ticket, vmx_ticket_report report)
     if (report.counts)
         note_health_locked(pool, link, report.failed);
     bool done = vmx_link_is_done_locked(link);
+    bool closed = link->closed && link->in_flight == 0;
     bool waiting = pool->locked.head != NULL;
     pthread_mutex_unlock(&pool->lock);
     if (done)
         vmx_link_close(link);
+    if (closed)
+        vmx_dealloc(link);
     if (waiting)
         vmx_pool_serve(pool);
 }

@@ -106,7 +106,8 @@ new_query(vmxd_service *service, vmxd_call *call, const Pinecone__QueryRequest *
 static void
 reply_empty(vmxd_call *call, const Pinecone__QueryRequest *request)
 {
-    Pinecone__QueryResponse response = PINECONE__QUERY_RESPONSE__INIT;
+    Pinecone__QueryResponse response;
+    pinecone__query_response__init(&response); /* not _INIT: it names a deprecated field */
     response.namespace_ = request->namespace_;
     response.usage = vmxd_result_usage(1, vmxd_call_arena(call));
     vmxd_call_add_header(call, VMXD_HEADER_INDEXED_LSN, 0);

@@ -218,6 +218,28 @@ start_upsert(vmx_index *index, unsigned number, const vmx_call_options *options)
 }
 
 vmx_op *
+start_wide_upsert(vmx_index *records, unsigned number, size_t count, size_t dimension, const vmx_call_options *options)
+{
+    static float values[20000];
+    static char ids[50][32];
+    vmx_vector vectors[50];
+    vmx_op *op;
+    vmx_error error;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(ids[i], sizeof ids[i], "u%u-%zu", number, i);
+        vmx_vector_init(&vectors[i], sizeof vectors[i]);
+        vectors[i].id = VMX_STR(ids[i]);
+        vectors[i].values = (vmx_floats){values, dimension};
+    }
+    for (size_t i = 0; i < dimension; i++)
+        values[i] = (float)(i % 7) + 1;
+    vmx_vectors batch = {.ptr = vectors, .count = count};
+    vmx_status status = vmx_index_upsert(records, &batch, options, &op, &error);
+    ck_assert_msg(status == VMX_OK, "%s", error.message);
+    return op;
+}
+
+vmx_op *
 start_query(vmx_index *index, unsigned number, const vmx_call_options *options)
 {
     float values[DIMENSION];
@@ -311,8 +333,8 @@ shared_server(void)
     return &shared;
 }
 
-static int
-run(const char *name, const TTest *const tests[], int modes)
+int
+run_first_modes(const char *name, const TTest *const tests[], int modes)
 {
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
@@ -331,11 +353,5 @@ run(const char *name, const TTest *const tests[], int modes)
 int
 run_modes(const char *name, const TTest *const tests[])
 {
-    return run(name, tests, 3);
-}
-
-int
-run_once(const char *name, const TTest *const tests[])
-{
-    return run(name, tests, 1);
+    return run_first_modes(name, tests, 3);
 }

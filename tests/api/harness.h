@@ -72,6 +72,10 @@ close_client(vmx_client *client);
 vmx_op *
 start_upsert(vmx_index *index, unsigned number, const vmx_call_options *options);
 
+/* Starts an upsert of `count` (at most 50) records of a dimension of at most 20,000; must succeed. */
+vmx_op *
+start_wide_upsert(vmx_index *records, unsigned number, size_t count, size_t dimension, const vmx_call_options *options);
+
 /* Starts a query for the three nearest to the values of `number`; must succeed. */
 vmx_op *
 start_query(vmx_index *index, unsigned number, const vmx_call_options *options);
@@ -109,8 +113,8 @@ shared_server(void);
 int
 run_modes(const char *name, const TTest *const tests[]);
 
-/* Runs each test once. */
+/* The same with the first `modes` of them only. */
 int
-run_once(const char *name, const TTest *const tests[]);
+run_first_modes(const char *name, const TTest *const tests[], int modes);
 
 #endif

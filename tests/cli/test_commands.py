@@ -27,7 +27,8 @@ class CommandsTest(ServerCase):
 
     def test_upsert_then_query(self):
         self.load(RECORDS)
-        result, = self.vecmux("query", "--vector", "[0.6,0.8]", "--top-k", "2", "--include-metadata", "--include-values")
+        result, = self.vecmux("query", "--vector", "[0.6,0.8]", "--top-k", "2", "--include-metadata",
+                              "--include-values")
         first, second = result["matches"]
         self.assertEqual((first["id"], second["id"]), ("b", "c"))
         self.assertAlmostEqual(first["score"], 1, places=5)
@@ -96,7 +97,8 @@ class CommandsTest(ServerCase):
         self.assertEqual(result["matched"], 2)
         self.assertEqual(self.vecmux("fetch", "--filter", '{"seen":true}'), [])
         self.vecmux(*many)
-        self.assertEqual([record["id"] for record in by_id(self.vecmux("fetch", "--filter", '{"seen":true}'))], ["a", "b"])
+        seen = self.vecmux("fetch", "--filter", '{"seen":true}')
+        self.assertEqual([record["id"] for record in by_id(seen)], ["a", "b"])
 
     def test_delete(self):
         self.load([{"id": f"{i:04}", "values": [1, i], "metadata": {"odd": i % 2 == 1}} for i in range(2600)])

@@ -16,6 +16,10 @@ def read(path):
         return file.read()
 
 
+def first(endpoint):
+    return subprocess.run([*EMULATOR, FIRST, endpoint], capture_output=True, text=True, timeout=60 * SLOW, check=False)
+
+
 class ReadmeTest(ServerCase):
     def test_program(self):
         readme = read("README.md")
@@ -24,15 +28,15 @@ class ReadmeTest(ServerCase):
 
         records = re.search(r"red '(\[.*?\])' green '(\[.*?\])' blue '(\[.*?\])'", readme)
         values = [[float(x) for x in text.strip("[]").split(",")] for text in records.groups()]
-        self.vecmux("upsert", stdin=lines({"id": name, "values": v} for name, v in zip(("red", "green", "blue"), values)))
-        done = subprocess.run([*EMULATOR, FIRST, self.server.endpoint], capture_output=True, text=True, timeout=60 * SLOW,
-                              check=False)
+        names = ("red", "green", "blue")
+        self.vecmux("upsert", stdin=lines({"id": name, "values": v} for name, v in zip(names, values)))
+        done = first(self.server.endpoint)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         claimed = re.search(r"It prints `(.*?)`, `(.*?)` and `(.*?)`", readme)
         self.assertEqual(done.stdout.splitlines(), list(claimed.groups()))
 
     def test_a_failure_is_told(self):
-        done = subprocess.run([*EMULATOR, FIRST, "nonsense"], capture_output=True, text=True, timeout=60 * SLOW, check=False)
+        done = first("nonsense")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn('"nonsense"', done.stderr)
 

@@ -70,6 +70,14 @@ class Neighbours:
         for reply in self.ask([request] * 30):
             self.assertEqual(reply, alone)
 
+    def test_namespaces_are_kept_apart(self):
+        for i in range(4):
+            self.client.Upsert(namespace=f"n{i}", vectors=[vector(f"of-n{i}", self.vectors[i])])
+        replies = self.ask([messages.QueryRequest(vector=query, top_k=TOP_K, namespace=f"n{i % 4}")
+                            for i, query in enumerate(self.queries)])
+        for i, reply in enumerate(replies):
+            self.assertEqual([match.id for match in reply.matches], [f"of-n{i % 4}"])
+
     def test_by_id(self):
         scores = self.scores(self.vectors[17:18].astype(numpy.float64), self.vectors.astype(numpy.float64))[0]
         self.check(self.client.Query(id="17", top_k=TOP_K), scores, range(RECORDS), TOP_K)

@@ -165,30 +165,31 @@ fake_channel_connect(vmx_channel *channel)
     vmx_fake_channel_state(channel, VMX_CHANNEL_READY, CONNECT_US);
 }
 
+/* CLOSED comes before the streams' ends: the contract promises nothing of their order. */
 static void
 fake_channel_close(vmx_channel *base)
 {
     fake_channel *channel = (fake_channel *)base;
-    for (fake_stream *stream = channel->streams; stream != NULL; stream = stream->next)
-        vmx_fake_cancel(&stream->base);
     while (channel->changes != NULL) {
         vmx_fake_timer_cancel((fake_transport *)base->transport, &channel->changes->timer);
         drop_change(channel->changes);
     }
     vmx_fake_channel_state(base, VMX_CHANNEL_CLOSED, 0);
+    for (fake_stream *stream = channel->streams; stream != NULL; stream = stream->next)
+        vmx_fake_cancel(&stream->base);
 }
 
 /* --- the transport ------------------------------------------------------------------------------------------------ */
 
-/* `wait` makes no difference. What is due now still happens: tasks, and the CLOSED of channels. */
+/* `wait` makes no difference. What is due now still happens: tasks, the CLOSED of channels and their streams' ends. */
 static void
 fake_shutdown(vmx_transport *base, bool wait)
 {
     (void)wait;
     fake_transport *transport = (fake_transport *)base;
-    assert(transport->counters.open == 0);
     while (fake_drive(&transport->loop, transport->now_us) > 0)
         ;
+    assert(transport->counters.open == 0);
     vmx_dealloc(transport);
 }
 
@@ -224,6 +225,12 @@ vmx_fake_transport_new(uint64_t seed, const vmx_fake_server *server, vmx_transpo
     vmx_random_seed(&transport->random, seed);
     *out = &transport->base;
     return VMX_OK;
+}
+
+void
+vmx_fake_advance(vmx_transport *transport, uint64_t us)
+{
+    ((fake_transport *)transport)->now_us += us;
 }
 
 const vmx_fake_counters *

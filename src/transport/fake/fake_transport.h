@@ -44,6 +44,10 @@ typedef struct vmx_fake_counters {
 vmx_status
 vmx_fake_transport_new(uint64_t seed, const vmx_fake_server *server, vmx_transport **transport, vmx_error *error);
 
+/* Time passes with nobody driving: what has become due meanwhile happens late. */
+void
+vmx_fake_advance(vmx_transport *transport, uint64_t us);
+
 const vmx_fake_counters *
 vmx_fake_counters_of(const vmx_transport *transport);
 

@@ -22,6 +22,9 @@ FOREIGN = {
     "sanitizer": ("sanitizer/",),
 }
 
+# What the two transports share.
+TRANSPORT = ("transport/transport.h", "transport/timer_heap.h")
+
 # For each room, the most specific first: the rooms and foreign groups it may include, itself always.
 # "pb-c" is code generated from a .proto file. A path names a single header of a room.
 RULES = [
@@ -29,8 +32,8 @@ RULES = [
     ("src/core", ["public", "openssl", "jansson", "sanitizer"]),
     ("src/wire", ["public", "core", "jansson", "protobuf-c", "pb-c"]),
     ("src/op", ["public", "core"]),
-    ("src/transport/grpc", ["public", "core", "op", "transport/transport.h", "transport/timer_heap.h", "grpc", "openssl", "sanitizer"]),
-    ("src/transport/fake", ["public", "core", "op", "transport/transport.h", "transport/timer_heap.h"]),
+    ("src/transport/grpc", ["public", "core", "op", *TRANSPORT, "grpc", "openssl", "sanitizer"]),
+    ("src/transport/fake", ["public", "core", "op", *TRANSPORT]),
     ("src/transport", ["public", "core", "op"]),
     ("src/rpc", ["public", "core", "op", "transport/transport.h"]),
     ("src/engine", ["public", "core", "wire", "rpc/request.h", "protobuf-c", "pb-c"]),

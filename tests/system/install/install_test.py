@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Installs the built tree under a fresh prefix and uses it from outside: by pkg-config, by find_package, by its programs.
+"""Installs the built tree under a fresh prefix and uses it from outside: by pkg-config, find_package, and its programs.
 
 usage: install_test.py CMAKE SOURCE BUILD LIBDIR CC sanitize=SANITIZERS
 """
@@ -95,7 +95,8 @@ class InstallTest(unittest.TestCase):
         self.assertEqual(names("include/vecmux"), sorted(os.listdir(os.path.join(SOURCE, "include/vecmux"))))
         self.assertEqual([name for name in names(LIBDIR) if name.startswith("lib")],
                          ["libvecmux.so", "libvecmux.so.0", "libvecmux.so.0.1.0"])
-        self.assertLessEqual({"README.md", "LICENSE", "CHANGELOG.md", "CONFIGURATION.md"}, set(names("share/doc/vecmux")))
+        documents = {"README.md", "LICENSE", "CHANGELOG.md", "CONFIGURATION.md"}
+        self.assertLessEqual(documents, set(names("share/doc/vecmux")))
 
 
 if __name__ == "__main__":
