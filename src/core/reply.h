@@ -37,7 +37,7 @@ typedef enum vmx_reach {
 
 /* The end of an attempt. Everything is borrowed. */
 typedef struct vmx_reply {
-    int grpc_code;             /* 0 to 16 */
+    int grpc_code;             /* 0 to 16; -1: there was no memory to keep the reply */
     vmx_reach reach;           /* how far it came */
     vmx_str text;              /* grpc-message, or the transport's own words */
     vmx_str peer;              /* "127.0.0.1:4711", or "" */

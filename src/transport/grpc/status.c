@@ -139,7 +139,7 @@ add_headers(vmx_header *out, const grpc_metadata_array *array)
 static void
 fail_no_memory(vmx_reply *reply)
 {
-    reply->grpc_code = VMX_GRPC_RESOURCE_EXHAUSTED;
+    reply->grpc_code = -1;
     reply->reach = VMX_REACH_UNKNOWN;
     reply->text = vmx_str_from("out of memory for the reply");
 }
