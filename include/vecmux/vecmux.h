@@ -11,5 +11,6 @@
 #include <vecmux/op.h>
 #include <vecmux/result.h>
 #include <vecmux/types.h>
+#include <vecmux/writer.h>
 
 #endif /* VECMUX_VECMUX_H */

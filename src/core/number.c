@@ -100,6 +100,24 @@ vmx_number_format(double value, char out[VMX_NUMBER_SIZE])
     return sign + decimal_write(decimal_shortest(fabs(value)), out + sign, VMX_NUMBER_SIZE - sign);
 }
 
+size_t
+vmx_float_format(float value, char out[VMX_NUMBER_SIZE])
+{
+    double wide = (double)value;
+    if (!isfinite(value) || value == 0 || wide == (double)(int64_t)wide)
+        return vmx_number_format(wide, out);
+    size_t sign = value < 0;
+    if (sign)
+        out[0] = '-';
+    decimal number = {0};
+    for (int precision = 6; precision <= 9; precision++) {
+        number = decimal_round(fabs(wide), precision);
+        if ((float)decimal_value(number) == fabsf(value))
+            break;
+    }
+    return sign + decimal_write(number, out + sign, VMX_NUMBER_SIZE - sign);
+}
+
 static bool
 is_digit(const char *at, const char *end)
 {

@@ -16,6 +16,10 @@
 size_t
 vmx_number_format(double value, char out[VMX_NUMBER_SIZE]);
 
+/* Likewise, a short text that reads back, by way of a double, as the same float. */
+size_t
+vmx_float_format(float value, char out[VMX_NUMBER_SIZE]);
+
 /* The whole of `text` as a decimal double (no hex, no inf, no nan, no blanks); false when it is none. */
 bool
 vmx_number_parse(vmx_str text, double *value);

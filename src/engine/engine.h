@@ -62,6 +62,10 @@ typedef struct vmx_engine_vtable {
     vmx_classify classify;
     /* Checks a collection's name against the endpoint's. */
     vmx_status (*check_collection)(const vmx_engine *engine, vmx_str collection, vmx_error *error);
+    /* What the bulk writer sends its batches with (UpsertRequest as in wire/vector_encoder.h); NULL: it cannot. */
+    const char *write_method;
+    /* How many records a reply to it says are stored; false if it is no such reply. */
+    bool (*read_written)(const vmx_message *reply, uint64_t *stored);
     vmx_status (*upsert)(vmx_machine *machine, const vmx_vectors *vectors, vmx_step *first);
     vmx_status (*query)(vmx_machine *machine, const vmx_query *query, vmx_step *first);
     vmx_status (*fetch)(vmx_machine *machine, const vmx_fetch *fetch, vmx_step *first);

@@ -213,3 +213,11 @@ vmx_fetch_reply_decode(vmx_str bytes, vmx_arena *arena, vmx_decoded *decoded)
     }
     return read;
 }
+
+bool
+vmx_vector_field_decode(vmx_str bytes, vmx_arena *arena, vmx_match *match)
+{
+    vmx_field_reader reader = vmx_field_reader_on(bytes);
+    vmx_field field;
+    return vmx_field_next(&reader, &field) && read_match(field.bytes, &plain_vector, arena, match);
+}

@@ -40,4 +40,8 @@ vmx_query_reply_decode(vmx_str bytes, vmx_arena *arena, vmx_decoded *decoded);
 bool
 vmx_fetch_reply_decode(vmx_str bytes, vmx_arena *arena, vmx_decoded *decoded);
 
+/* One record as the encoder wrote it: a Vector field with tag and length, of our own making. */
+bool
+vmx_vector_field_decode(vmx_str bytes, vmx_arena *arena, vmx_match *match);
+
 #endif

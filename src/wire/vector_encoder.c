@@ -47,7 +47,7 @@ vmx_vector_item_measure(vmx_vector_item *item)
 size_t
 vmx_vectors_fit(const vmx_vector_item *items, size_t count, vmx_str name_space, size_t max_bytes, size_t *size_bytes)
 {
-    size_t total = field_size_unless_empty(name_space.len);
+    size_t total = vmx_namespace_size(name_space);
     for (size_t i = 0; i < count; i++) {
         size_t next = total + vmx_field_size(items[i].size);
         bool fits = max_bytes == 0 || next <= max_bytes;
@@ -87,43 +87,64 @@ end_run(writer *w)
     w->run = w->at;
 }
 
+static uint8_t *
+write_sparse(const vmx_vector_item *item, uint8_t *at)
+{
+    at = vmx_field_begin(at, SPARSE_VALUES, sparse_size(item));
+    at = vmx_field_begin(at, SPARSE_INDICES, item->sparse_size);
+    for (size_t i = 0; i < item->sparse.len; i++)
+        at = vmx_varint_write(at, item->sparse.indices[i]);
+    return vmx_field_write(at, SPARSE_NUMBERS, item->sparse.values, bytes_of(item->sparse.len));
+}
+
+uint8_t *
+vmx_vector_write_before(const vmx_vector_item *item, uint8_t *at)
+{
+    at = vmx_field_begin(at, VECTORS, item->size);
+    if (item->id.len > 0)
+        at = vmx_field_write(at, ID, item->id.ptr, item->id.len);
+    return item->values.len > 0 ? vmx_field_begin(at, VALUES, bytes_of(item->values.len)) : at;
+}
+
+uint8_t *
+vmx_vector_write_after(const vmx_vector_item *item, uint8_t *at)
+{
+    if (item->metadata.ptr != NULL)
+        at = vmx_field_write(at, METADATA, item->metadata.ptr, item->metadata.len);
+    return item->sparse.len > 0 ? write_sparse(item, at) : at;
+}
+
+size_t
+vmx_namespace_size(vmx_str name_space)
+{
+    return field_size_unless_empty(name_space.len);
+}
+
+uint8_t *
+vmx_namespace_write(vmx_str name_space, uint8_t *at)
+{
+    return name_space.len > 0 ? vmx_field_write(at, NAMESPACE, name_space.ptr, name_space.len) : at;
+}
+
 static void
 write_values(writer *w, const vmx_vector_item *item)
 {
     size_t bytes = bytes_of(item->values.len);
-    if (bytes == 0)
-        return;
-    if (!is_referenced(item, w->lender)) {
-        w->at = vmx_field_write(w->at, VALUES, item->values.ptr, bytes);
-        return;
+    if (is_referenced(item, w->lender)) {
+        end_run(w);
+        w->slices[w->count++] = (vmx_slice){(const uint8_t *)item->values.ptr, bytes, vmx_block_acquire(w->lender)};
+    } else if (bytes > 0) {
+        memcpy(w->at, item->values.ptr, bytes);
+        w->at += bytes;
     }
-    w->at = vmx_field_begin(w->at, VALUES, bytes);
-    end_run(w);
-    w->slices[w->count++] = (vmx_slice){(const uint8_t *)item->values.ptr, bytes, vmx_block_acquire(w->lender)};
-}
-
-static void
-write_sparse(writer *w, const vmx_vector_item *item)
-{
-    if (item->sparse.len == 0)
-        return;
-    w->at = vmx_field_begin(w->at, SPARSE_VALUES, sparse_size(item));
-    w->at = vmx_field_begin(w->at, SPARSE_INDICES, item->sparse_size);
-    for (size_t i = 0; i < item->sparse.len; i++)
-        w->at = vmx_varint_write(w->at, item->sparse.indices[i]);
-    w->at = vmx_field_write(w->at, SPARSE_NUMBERS, item->sparse.values, bytes_of(item->sparse.len));
 }
 
 static void
 write_item(writer *w, const vmx_vector_item *item)
 {
-    w->at = vmx_field_begin(w->at, VECTORS, item->size);
-    if (item->id.len > 0)
-        w->at = vmx_field_write(w->at, ID, item->id.ptr, item->id.len);
+    w->at = vmx_vector_write_before(item, w->at);
     write_values(w, item);
-    if (item->metadata.ptr != NULL)
-        w->at = vmx_field_write(w->at, METADATA, item->metadata.ptr, item->metadata.len);
-    write_sparse(w, item);
+    w->at = vmx_vector_write_after(item, w->at);
 }
 
 /* The message's slices: up to two for each referenced vector, and the last run. */
@@ -159,8 +180,7 @@ vmx_vectors_encode(const vmx_vector_item *items, size_t count, vmx_str name_spac
     w.slices = message->slices;
     for (size_t i = 0; i < count; i++)
         write_item(&w, &items[i]);
-    if (name_space.len > 0)
-        w.at = vmx_field_write(w.at, NAMESPACE, name_space.ptr, name_space.len);
+    w.at = vmx_namespace_write(name_space, w.at);
     end_run(&w);
     message->count = w.count;
     vmx_block_release(w.block);

@@ -48,4 +48,17 @@ bool
 vmx_vectors_encode(const vmx_vector_item *items, size_t count, vmx_str name_space, size_t size_bytes, vmx_block *lender,
                    vmx_message *message);
 
+/* For writers that lay records out themselves: a record of vmx_field_size(item->size) bytes is what _before writes (tags,
+ * lengths, id), the values' own bytes, and what _after writes. Both return the place behind. */
+uint8_t *
+vmx_vector_write_before(const vmx_vector_item *item, uint8_t *at);
+uint8_t *
+vmx_vector_write_after(const vmx_vector_item *item, uint8_t *at);
+
+/* The request's last field; nothing for an empty name. Its size is vmx_vectors_fit's for no items. */
+uint8_t *
+vmx_namespace_write(vmx_str name_space, uint8_t *at);
+size_t
+vmx_namespace_size(vmx_str name_space);
+
 #endif

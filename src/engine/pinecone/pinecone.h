@@ -82,6 +82,10 @@ vmx_pinecone_keep(vmx_machine *machine, vmx_message *message, const ProtobufCMes
 void
 vmx_pinecone_note_decoded(vmx_machine *machine, const vmx_decoded *decoded, const vmx_reply *reply, vmx_step *next);
 
+/* vmx_engine_vtable.read_written */
+bool
+vmx_pinecone_read_written(const vmx_message *reply, uint64_t *stored);
+
 /* --- operations (vmx_engine_vtable) -------------------------------------------------------------------------------- */
 
 vmx_status

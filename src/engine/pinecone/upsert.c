@@ -3,6 +3,8 @@
 #include "core/error.h"
 #include "engine/check.h"
 #include "engine/pinecone/pinecone.h"
+#include "wire/field_reader.h"
+#include "wire/guard.h"
 #include "wire/struct_bytes.h"
 #include "wire/vector_encoder.h"
 
@@ -17,6 +19,24 @@ on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx
     machine->result->count = response->upserted_count;
     vmx_pinecone_note_lsn(machine, reply);
     vmx_pinecone_done(machine, next);
+}
+
+/* An UpsertResponse is a few bytes: it comes in one piece, or is empty where nothing was stored. */
+bool
+vmx_pinecone_read_written(const vmx_message *reply, uint64_t *stored)
+{
+    *stored = 0;
+    if (reply->size_bytes == 0)
+        return true;
+    if (reply->count != 1 ||
+        vmx_guard_check(&pinecone__upsert_response__descriptor, reply->slices[0].data, reply->slices[0].len, NULL,
+                        NULL) != VMX_OK)
+        return false;
+    vmx_field_reader reader = vmx_field_reader_on((vmx_str){(const char *)reply->slices[0].data, reply->slices[0].len});
+    for (vmx_field field; vmx_field_next(&reader, &field);)
+        if (field.number == 1)
+            *stored = (uint32_t)field.value;
+    return true;
 }
 
 /* Borrows the caller's id and numbers; the packed metadata is in `scratch`. */

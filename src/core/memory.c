@@ -1,0 +1,309 @@
+#include "core/memory.h"
+
+#include <stdalign.h>
+
+#include "core/alloc.h"
+
+struct vmx_memory {
+    _Atomic size_t refs; /* the client, and one for each block */
+    size_t limit_bytes;
+    pthread_mutex_t lock;
+    pthread_cond_t told; /* locked.telling has fallen */
+    struct {
+        size_t used_bytes;
+        size_t peak_bytes;
+        size_t waiting;
+        vmx_reservation *head, *tail;
+        vmx_memory_listener *listeners;
+        void (*changed)(void *user);
+        void *user;
+        size_t telling; /* threads that call hooks; they walk the listeners without the lock */
+    } locked;
+};
+
+vmx_memory *
+vmx_memory_new(size_t limit_bytes, void (*changed)(void *user), void *user)
+{
+    vmx_memory *memory = vmx_calloc(1, sizeof *memory);
+    if (memory == NULL)
+        return NULL;
+    atomic_init(&memory->refs, 1);
+    memory->limit_bytes = limit_bytes;
+    memory->locked.changed = changed;
+    memory->locked.user = user;
+    pthread_mutex_init(&memory->lock, NULL);
+    pthread_cond_init(&memory->told, NULL);
+    return memory;
+}
+
+static void
+unref(vmx_memory *memory)
+{
+    if (atomic_fetch_sub_explicit(&memory->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    pthread_cond_destroy(&memory->told);
+    pthread_mutex_destroy(&memory->lock);
+    vmx_dealloc(memory);
+}
+
+static void
+wait_until_told_locked(vmx_memory *memory)
+{
+    while (memory->locked.telling > 0)
+        pthread_cond_wait(&memory->told, &memory->lock);
+}
+
+void
+vmx_memory_detach(vmx_memory *memory)
+{
+    pthread_mutex_lock(&memory->lock);
+    memory->locked.changed = NULL;
+    wait_until_told_locked(memory);
+    pthread_mutex_unlock(&memory->lock);
+    unref(memory);
+}
+
+void
+vmx_memory_listen(vmx_memory *memory, vmx_memory_listener *listener)
+{
+    pthread_mutex_lock(&memory->lock);
+    listener->prev = NULL;
+    listener->next = memory->locked.listeners;
+    if (listener->next != NULL)
+        listener->next->prev = listener;
+    memory->locked.listeners = listener;
+    pthread_mutex_unlock(&memory->lock);
+}
+
+void
+vmx_memory_unlisten(vmx_memory *memory, vmx_memory_listener *listener)
+{
+    pthread_mutex_lock(&memory->lock);
+    wait_until_told_locked(memory);
+    if (listener->prev != NULL)
+        listener->prev->next = listener->next;
+    else
+        memory->locked.listeners = listener->next;
+    if (listener->next != NULL)
+        listener->next->prev = listener->prev;
+    pthread_mutex_unlock(&memory->lock);
+}
+
+/* --- with the lock held -------------------------------------------------------------------------------------------- */
+
+static bool
+take_locked(vmx_memory *memory, size_t bytes)
+{
+    if (bytes > memory->limit_bytes - memory->locked.used_bytes)
+        return false;
+    memory->locked.used_bytes += bytes;
+    if (memory->locked.used_bytes > memory->locked.peak_bytes)
+        memory->locked.peak_bytes = memory->locked.used_bytes;
+    return true;
+}
+
+static void
+unlink_locked(vmx_memory *memory, vmx_reservation *reservation)
+{
+    reservation->queued = false;
+    memory->locked.waiting--;
+    if (reservation->prev != NULL)
+        reservation->prev->next = reservation->next;
+    else
+        memory->locked.head = reservation->next;
+    if (reservation->next != NULL)
+        reservation->next->prev = reservation->prev;
+    else
+        memory->locked.tail = reservation->prev;
+}
+
+static void
+link_locked(vmx_memory *memory, vmx_reservation *reservation)
+{
+    reservation->queued = true;
+    reservation->next = NULL;
+    reservation->prev = memory->locked.tail;
+    if (reservation->prev != NULL)
+        reservation->prev->next = reservation;
+    else
+        memory->locked.head = reservation;
+    memory->locked.tail = reservation;
+    memory->locked.waiting++;
+}
+
+/* Grants from the head of the line while it fits; true if anything was granted. */
+static bool
+serve_locked(vmx_memory *memory)
+{
+    bool served = false;
+    while (memory->locked.head != NULL && take_locked(memory, memory->locked.head->bytes)) {
+        vmx_reservation *reservation = memory->locked.head;
+        unlink_locked(memory, reservation);
+        reservation->granted = true;
+        served = true;
+    }
+    return served;
+}
+
+/* --- without it ---------------------------------------------------------------------------------------------------- */
+
+bool
+vmx_memory_try(vmx_memory *memory, size_t bytes)
+{
+    pthread_mutex_lock(&memory->lock);
+    bool taken = memory->locked.head == NULL && take_locked(memory, bytes);
+    pthread_mutex_unlock(&memory->lock);
+    return taken;
+}
+
+/* What the hooks are to be told, taken down under the lock. */
+typedef struct news {
+    vmx_memory_listener *listeners;
+    bool pressure; /* somebody has begun to wait */
+    bool room;     /* bytes were given back */
+    void (*changed)(void *user);
+    void *user;
+} news;
+
+static news
+begin_telling_locked(vmx_memory *memory, bool pressure, bool room, bool served)
+{
+    memory->locked.telling++;
+    return (news){memory->locked.listeners, pressure, room, served ? memory->locked.changed : NULL,
+                  memory->locked.user};
+}
+
+/* Calls the hooks, outside the lock. */
+static void
+tell(vmx_memory *memory, const news *what)
+{
+    for (vmx_memory_listener *listener = what->listeners; listener != NULL; listener = listener->next)
+        if (what->pressure || (what->room && atomic_exchange(&listener->wants_room, false)))
+            listener->kick(listener);
+    if (what->changed != NULL)
+        what->changed(what->user);
+    pthread_mutex_lock(&memory->lock);
+    memory->locked.telling--;
+    pthread_cond_broadcast(&memory->told);
+    pthread_mutex_unlock(&memory->lock);
+}
+
+bool
+vmx_memory_queue(vmx_memory *memory, vmx_reservation *reservation, size_t bytes)
+{
+    pthread_mutex_lock(&memory->lock);
+    reservation->bytes = bytes;
+    reservation->granted = memory->locked.head == NULL && take_locked(memory, bytes);
+    bool granted = reservation->granted;
+    if (!granted)
+        link_locked(memory, reservation);
+    news pressure = begin_telling_locked(memory, !granted, false, false);
+    pthread_mutex_unlock(&memory->lock);
+    tell(memory, &pressure);
+    return granted;
+}
+
+bool
+vmx_memory_is_granted(vmx_memory *memory, vmx_reservation *reservation)
+{
+    pthread_mutex_lock(&memory->lock);
+    bool granted = reservation->granted;
+    pthread_mutex_unlock(&memory->lock);
+    return granted;
+}
+
+void
+vmx_memory_want_room(vmx_memory_listener *listener)
+{
+    atomic_store(&listener->wants_room, true);
+}
+
+/* Serves the line, and tells of it. */
+static void
+serve(vmx_memory *memory, size_t given_back_bytes)
+{
+    pthread_mutex_lock(&memory->lock);
+    memory->locked.used_bytes -= given_back_bytes;
+    bool served = serve_locked(memory);
+    bool quiet = !served && memory->locked.listeners == NULL;
+    news room = {0};
+    if (!quiet)
+        room = begin_telling_locked(memory, false, given_back_bytes > 0, served);
+    pthread_mutex_unlock(&memory->lock);
+    if (!quiet)
+        tell(memory, &room);
+}
+
+void
+vmx_memory_cancel(vmx_memory *memory, vmx_reservation *reservation)
+{
+    pthread_mutex_lock(&memory->lock);
+    size_t bytes = reservation->granted ? reservation->bytes : 0;
+    if (reservation->queued)
+        unlink_locked(memory, reservation);
+    reservation->granted = false;
+    pthread_mutex_unlock(&memory->lock);
+    serve(memory, bytes);
+}
+
+void
+vmx_memory_release(vmx_memory *memory, size_t bytes)
+{
+    serve(memory, bytes);
+}
+
+size_t
+vmx_memory_limit(const vmx_memory *memory)
+{
+    return memory->limit_bytes;
+}
+
+void
+vmx_memory_read(vmx_memory *memory, vmx_memory_figures *figures)
+{
+    pthread_mutex_lock(&memory->lock);
+    *figures = (vmx_memory_figures){memory->limit_bytes, memory->locked.used_bytes, memory->locked.peak_bytes,
+                                    memory->locked.waiting};
+    pthread_mutex_unlock(&memory->lock);
+}
+
+/* --- blocks -------------------------------------------------------------------------------------------------------- */
+
+typedef struct counted_block {
+    vmx_block block; /* first */
+    vmx_memory *memory;
+    size_t bytes;
+    alignas(max_align_t) uint8_t data[];
+} counted_block;
+
+static void
+release_counted(vmx_block *block)
+{
+    counted_block *counted = (counted_block *)block;
+    vmx_memory *memory = counted->memory;
+    size_t bytes = counted->bytes;
+    vmx_dealloc(counted);
+    vmx_memory_release(memory, bytes);
+    unref(memory);
+}
+
+size_t
+vmx_memory_block_bytes(size_t size_bytes)
+{
+    return sizeof(counted_block) + size_bytes;
+}
+
+vmx_block *
+vmx_memory_block_new(vmx_memory *memory, size_t size_bytes, uint8_t **data)
+{
+    counted_block *counted = vmx_alloc(vmx_memory_block_bytes(size_bytes));
+    if (counted == NULL)
+        return NULL;
+    atomic_init(&counted->block.refs, 1);
+    counted->block.release = release_counted;
+    counted->memory = memory;
+    counted->bytes = vmx_memory_block_bytes(size_bytes);
+    atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
+    *data = counted->data;
+    return &counted->block;
+}

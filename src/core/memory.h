@@ -1,0 +1,97 @@
+/*
+ * core/memory.h: one budget of bytes for everything that a client encodes.
+ *
+ * A reservation is made before the memory exists and given back when it is gone: for slices, when the last reference is
+ * dropped, wherever that happens. Reservations that find no room wait in line, first come, first served; a later, smaller
+ * one never overtakes. Thread safe. The budget outlives its client as long as blocks hold it.
+ */
+#ifndef VMX_CORE_MEMORY_H
+#define VMX_CORE_MEMORY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vecmux/types.h>
+
+#include "core/slice.h"
+
+typedef struct vmx_memory vmx_memory;
+
+/* A place in line; its owner's memory. Zero-initialised it is out of line. */
+typedef struct vmx_reservation {
+    struct vmx_reservation *prev, *next;
+    size_t bytes;
+    bool queued;
+    bool granted;
+} vmx_reservation;
+
+/* Hears when somebody begins to wait (whoever holds memory that it could let go of should), and, if it wants to, when
+ * room has returned. Part of a larger struct. */
+typedef struct vmx_memory_listener {
+    struct vmx_memory_listener *prev, *next;
+    _Atomic bool wants_room; /* vmx_memory_want_room */
+    /* Any thread, without the budget's lock; must not block, nor listen or unlisten. */
+    void (*kick)(struct vmx_memory_listener *listener);
+} vmx_memory_listener;
+
+/* `changed(user)` is called, without the lock, when reservations in line have been granted. NULL when memory is out. */
+vmx_memory *
+vmx_memory_new(size_t limit_bytes, void (*changed)(void *user), void *user);
+
+/* The client is going: when this returns `changed` is not running and is not called any more. Drops the client's
+ * reference. */
+void
+vmx_memory_detach(vmx_memory *memory);
+
+void
+vmx_memory_listen(vmx_memory *memory, vmx_memory_listener *listener);
+/* When it returns no kick is running. */
+void
+vmx_memory_unlisten(vmx_memory *memory, vmx_memory_listener *listener);
+
+/* One kick when memory is next given back. */
+void
+vmx_memory_want_room(vmx_memory_listener *listener);
+
+/* Reserves now, or not at all: not past those who wait. */
+bool
+vmx_memory_try(vmx_memory *memory, size_t bytes);
+
+/* Reserves now (true) or takes a place in line. `bytes` is at most the limit. */
+bool
+vmx_memory_queue(vmx_memory *memory, vmx_reservation *reservation, size_t bytes);
+
+bool
+vmx_memory_is_granted(vmx_memory *memory, vmx_reservation *reservation);
+
+/* Leaves the line; a reservation that was granted meanwhile is given back. */
+void
+vmx_memory_cancel(vmx_memory *memory, vmx_reservation *reservation);
+
+void
+vmx_memory_release(vmx_memory *memory, size_t bytes);
+
+size_t
+vmx_memory_limit(const vmx_memory *memory);
+
+typedef struct vmx_memory_figures {
+    size_t limit_bytes, used_bytes, peak_bytes, waiting;
+} vmx_memory_figures;
+
+void
+vmx_memory_read(vmx_memory *memory, vmx_memory_figures *figures);
+
+/* What vmx_memory_block_new counts for a block of `size_bytes`. */
+size_t
+vmx_memory_block_bytes(size_t size_bytes);
+
+/*
+ * A block whose bytes (vmx_memory_block_bytes) have been reserved; they are given back when it is released. NULL when
+ * memory is out: the reservation is still the caller's.
+ */
+vmx_block *
+vmx_memory_block_new(vmx_memory *memory, size_t size_bytes, uint8_t **data);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * writer/batch.h: records, encoded, in the order they were taken.
+ *
+ * The bytes lie in slabs of the client's memory budget, or with the caller who lends them; each is written once and never
+ * moved. A batch is sent whole, or, when the server calls it invalid, in parts: any run of its records becomes a request
+ * that references the same bytes. Not thread safe: the writer's lock guards it, but a closed batch's bytes may be read
+ * by anyone who holds a reference.
+ */
+#ifndef VMX_WRITER_BATCH_H
+#define VMX_WRITER_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/memory.h"
+#include "wire/vector_encoder.h"
+
+/* One record. */
+typedef struct vmx_entry {
+    uint64_t id_hash;
+    uint64_t taken_us;
+    uint32_t size;   /* encoded bytes, tag and length included */
+    uint32_t piece;  /* where it begins: pieces[piece] ... */
+    uint32_t offset; /* ... at this byte */
+} vmx_entry;
+
+typedef struct vmx_batch vmx_batch;
+
+struct vmx_batch {
+    vmx_memory *memory;
+    size_t own_bytes; /* reserved for the struct and its arrays */
+    uint64_t seq;
+    vmx_slice *pieces;
+    size_t piece_count, piece_capacity;
+    vmx_entry *entries;
+    size_t count, capacity;
+    size_t size_bytes; /* encoded records */
+    vmx_block *slab;   /* the one being filled; NULL: none yet */
+    uint8_t *at, *slab_end;
+
+    /* the writer's */
+    size_t refs;      /* sends, reports and dead letters that read it, and the writer's list */
+    size_t unsettled; /* records without an outcome */
+    bool closed;
+    uint64_t linger_us;           /* when it is closed at the latest */
+    size_t blockers;              /* earlier batches that must be settled first: they hold the same ids */
+    struct vmx_send *parked;      /* its send, while there are blockers */
+    struct vmx_batch **followers; /* those that it blocks */
+    size_t follower_count, follower_capacity;
+    struct vmx_batch *prev, *next; /* unsettled batches, oldest first */
+};
+
+/* What a batch for records like `first` takes of the budget before its first slab. */
+size_t
+vmx_batch_own_bytes(const vmx_vector_item *first, size_t max_vectors, size_t max_bytes, bool lent);
+
+/* Makes one; its own bytes have been reserved. NULL when memory is out (the reservation stays the caller's). */
+vmx_batch *
+vmx_batch_new(vmx_memory *memory, const vmx_vector_item *first, size_t max_vectors, size_t max_bytes, bool lent);
+
+/* Gives back everything; slices that others hold live on. */
+void
+vmx_batch_free(vmx_batch *batch);
+
+/* Bytes of the item that are copied into the batch. */
+size_t
+vmx_batch_copied_bytes(const vmx_vector_item *item, const vmx_block *lender);
+
+/* Whether another record has room in the arrays. */
+bool
+vmx_batch_has_place(const vmx_batch *batch);
+
+/* Whether the slab has room for so many bytes. */
+bool
+vmx_batch_has_room(const vmx_batch *batch, size_t copied_bytes);
+
+/* How large the next slab should be, for a record of so many copied bytes in a batch that may grow to `max_bytes`. */
+size_t
+vmx_batch_slab_bytes(const vmx_batch *batch, size_t copied_bytes, size_t max_bytes);
+
+/* Begins a slab of `slab_bytes`, for which vmx_memory_block_bytes have been reserved. False when memory is out. */
+bool
+vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes);
+
+/* Encodes the record: there is a place and room. */
+void
+vmx_batch_append(vmx_batch *batch, const vmx_vector_item *item, vmx_block *lender, uint64_t id_hash, uint64_t now_us);
+
+/* `batch` may be sent only after `before`, which is older and unsettled. False when memory is out. */
+bool
+vmx_batch_follow(vmx_batch *before, vmx_batch *batch);
+
+/* Closes the batch: nothing is appended any more. */
+void
+vmx_batch_close(vmx_batch *batch);
+
+/* Makes the request of records [from, to) and the last field `tail` (its block is acquired). False when memory is out. */
+bool
+vmx_batch_message(const vmx_batch *batch, size_t from, size_t to, const vmx_slice *tail, vmx_message *message);
+
+/* Copies record `i` (its whole Vector field) to `out`, of entries[i].size bytes. */
+void
+vmx_batch_copy_record(const vmx_batch *batch, size_t i, uint8_t *out);
+
+/* The id of record `i`; borrowed from the batch. */
+vmx_str
+vmx_batch_id(const vmx_batch *batch, size_t i);
+
+/* Encoded bytes of records [from, to). */
+size_t
+vmx_batch_bytes(const vmx_batch *batch, size_t from, size_t to);
+
+#endif

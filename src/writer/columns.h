@@ -1,0 +1,24 @@
+/*
+ * writer/columns.h: where records come from: rows, columns.
+ */
+#ifndef VMX_WRITER_COLUMNS_H
+#define VMX_WRITER_COLUMNS_H
+
+#include <vecmux/writer.h>
+
+#include "core/slice.h"
+
+/* Records in whatever form. */
+typedef struct vmx_record_source {
+    void (*at)(const struct vmx_record_source *source, size_t i, vmx_vector *vector);
+    const void *data;
+    size_t count;
+    char *text; /* scratch of `at`: what it writes lives until the next call */
+} vmx_record_source;
+
+/* Takes all records, as vmx_writer_put does. `lender` NULL: values are copied. */
+vmx_status
+vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_block *lender, int64_t timeout_ms,
+                    size_t *taken, vmx_error *error);
+
+#endif

@@ -1,0 +1,340 @@
+#include <stdio.h>
+
+#include "core/error.h"
+#include "core/sized.h"
+#include "core/sync.h"
+#include "engine/check.h"
+#include "wire/struct_bytes.h"
+#include "writer/columns.h"
+#include "writer/writer.h"
+
+/* So many reports may wait for the user before no more vectors are taken: they are not in the memory budget. */
+#define MAX_UNREAD 1024
+
+/* One record on its way into a batch. */
+typedef struct taking {
+    vmx_writer *writer;
+    vmx_vector_item item;
+    vmx_block *lender;
+    size_t copied_bytes;
+    uint64_t id_hash;
+    size_t reserved_bytes; /* of the budget, not used yet */
+    uint64_t deadline_us;
+    bool blocks;           /* the caller is ready to wait */
+    uint64_t linger_us;    /* a batch was opened: when it is due */
+} taking;
+
+typedef enum progress {
+    TAKEN = 0,
+    NEEDS_MEMORY = 1, /* taking->needed bytes */
+    NEEDS_READER = 2, /* somebody must free reports */
+    OUT_OF_MEMORY = 3,
+    CLOSED = 4
+} progress;
+
+/* --- with the lock held -------------------------------------------------------------------------------------------- */
+
+/* Whether the open batch can take one more record, by the rules of batches and of ids. */
+static bool
+goes_into(const vmx_writer *writer, const vmx_batch *batch, const taking *t)
+{
+    size_t size = batch->size_bytes + vmx_field_size(t->item.size) + writer->tail.len;
+    return vmx_batch_has_place(batch) && batch->count < writer->options.batch_vectors &&
+           size <= writer->options.batch_bytes && vmx_ids_find(&writer->locked.ids, t->id_hash) != batch;
+}
+
+/* What is still needed of the budget for the record; 0: nothing. */
+static size_t
+needed_bytes(const vmx_writer *writer, const taking *t)
+{
+    const vmx_batch *batch = writer->locked.open;
+    size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
+    vmx_batch none = {0};
+    if (batch != NULL && vmx_batch_has_room(batch, t->copied_bytes))
+        return 0;
+    size_t slab = vmx_batch_slab_bytes(batch != NULL ? batch : &none, t->copied_bytes, max_bytes);
+    size_t own = batch != NULL ? 0 : vmx_batch_own_bytes(&t->item, max_vectors, max_bytes, t->lender != NULL);
+    return own + vmx_memory_block_bytes(slab);
+}
+
+static bool
+open_batch_locked(vmx_writer *writer, taking *t)
+{
+    size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
+    vmx_batch *batch = vmx_batch_new(writer->parts.memory, &t->item, max_vectors, max_bytes, t->lender != NULL);
+    if (batch == NULL)
+        return false;
+    t->reserved_bytes -= batch->own_bytes;
+    batch->refs = 1;
+    batch->seq = writer->locked.next_seq++;
+    batch->linger_us = VMX_NEVER;
+    batch->prev = writer->locked.newest;
+    if (batch->prev != NULL)
+        batch->prev->next = batch;
+    else
+        writer->locked.oldest = batch;
+    writer->locked.newest = batch;
+    writer->locked.open = batch;
+    return true;
+}
+
+/* Uses what was reserved: a batch, if there is none open, and a slab. */
+static bool
+make_room_locked(vmx_writer *writer, taking *t)
+{
+    if (writer->locked.open == NULL && !open_batch_locked(writer, t))
+        return false;
+    vmx_batch *batch = writer->locked.open;
+    size_t slab = vmx_batch_slab_bytes(batch, t->copied_bytes, writer->options.batch_bytes);
+    if (!vmx_batch_add_slab(batch, slab))
+        return false;
+    t->reserved_bytes -= vmx_memory_block_bytes(slab);
+    return true;
+}
+
+static bool
+append_locked(vmx_writer *writer, taking *t)
+{
+    vmx_batch *batch = writer->locked.open;
+    vmx_batch *before = vmx_ids_find(&writer->locked.ids, t->id_hash);
+    uint64_t now_us = vmx_writer_now(writer);
+    if ((before != NULL && !vmx_batch_follow(before, batch)) || !vmx_ids_put(&writer->locked.ids, t->id_hash, batch))
+        return false;
+    vmx_batch_append(batch, &t->item, t->lender, t->id_hash, now_us);
+    writer->locked.account.taken++;
+    if (batch->count == 1 && writer->options.linger_ms >= 0)
+        t->linger_us = batch->linger_us = vmx_deadline_us(now_us, writer->options.linger_ms);
+    return true;
+}
+
+static progress
+take_locked(vmx_writer *writer, taking *t, size_t *needed, bool *closed_one)
+{
+    if (writer->locked.closed)
+        return CLOSED;
+    if (writer->locked.unread >= MAX_UNREAD)
+        return NEEDS_READER;
+    if (writer->locked.open != NULL && !goes_into(writer, writer->locked.open, t)) {
+        *closed_one = writer->locked.open->count > 0;
+        if (!vmx_writer_close_batch_locked(writer))
+            return OUT_OF_MEMORY;
+    }
+    *needed = needed_bytes(writer, t);
+    if (*needed > t->reserved_bytes)
+        return NEEDS_MEMORY;
+    if (*needed > 0 && !make_room_locked(writer, t))
+        return OUT_OF_MEMORY;
+    return append_locked(writer, t) ? TAKEN : OUT_OF_MEMORY;
+}
+
+/* --- waiting ------------------------------------------------------------------------------------------------------- */
+
+static vmx_status
+would_block(taking *t, const char *what, vmx_error *error)
+{
+    vmx_writer *writer = t->writer;
+    if (!t->blocks) {
+        pthread_mutex_lock(&writer->lock);
+        writer->locked.wants_room = true;
+        pthread_mutex_unlock(&writer->lock);
+        vmx_memory_want_room(&writer->listener);
+        vmx_writer_kick(writer); /* the open batch may hold what is missing */
+        return vmx_error_set(error, VMX_ERR_WOULD_BLOCK, "put: no room now: %s", what);
+    }
+    return vmx_callback_inside()
+               ? vmx_error_set(error, VMX_ERR_WOULD_DEADLOCK, "put: would wait inside a callback of this library")
+               : vmx_error_set(error, VMX_ERR_TIMEOUT, "put: no room within the time given: %s", what);
+}
+
+typedef struct memory_wait {
+    vmx_memory *memory;
+    vmx_reservation reservation;
+} memory_wait;
+
+static bool
+is_granted(void *arg)
+{
+    memory_wait *wait = arg;
+    return vmx_memory_is_granted(wait->memory, &wait->reservation);
+}
+
+/* Waits in line for the bytes; false when the time is over. */
+static bool
+wait_for_memory(taking *t, size_t bytes)
+{
+    vmx_host *host = t->writer->parts.host;
+    memory_wait wait = {.memory = t->writer->parts.memory};
+    bool granted = vmx_memory_queue(wait.memory, &wait.reservation, bytes);
+    while (!granted && vmx_writer_now(t->writer) < t->deadline_us) {
+        vmx_host_drive(host, t->deadline_us, is_granted, &wait);
+        granted = is_granted(&wait);
+    }
+    if (!granted)
+        granted = is_granted(&wait);
+    if (!granted)
+        vmx_memory_cancel(wait.memory, &wait.reservation);
+    return granted;
+}
+
+static vmx_status
+get_memory(taking *t, size_t bytes, vmx_error *error)
+{
+    vmx_memory *memory = t->writer->parts.memory;
+    vmx_memory_release(memory, t->reserved_bytes);
+    t->reserved_bytes = 0;
+    if (bytes > vmx_memory_limit(memory))
+        return vmx_error_set(error, VMX_ERR_TOO_LARGE,
+                             "put: %zu bytes are needed for the vector and its batch, but memory.limit.bytes is %zu; "
+                             "raise it, or lower batch_bytes",
+                             bytes, vmx_memory_limit(memory));
+    bool reserved = vmx_memory_try(memory, bytes);
+    if (!reserved && t->blocks && !vmx_callback_inside())
+        reserved = wait_for_memory(t, bytes);
+    if (!reserved)
+        return would_block(t, "memory.limit.bytes is in use", error);
+    t->reserved_bytes = bytes;
+    return VMX_OK;
+}
+
+static bool
+reports_were_read(void *arg)
+{
+    vmx_writer *writer = arg;
+    pthread_mutex_lock(&writer->lock);
+    bool read = writer->locked.unread < MAX_UNREAD;
+    pthread_mutex_unlock(&writer->lock);
+    return read;
+}
+
+static vmx_status
+wait_for_reader(taking *t, vmx_error *error)
+{
+    vmx_writer *writer = t->writer;
+    bool waits = t->blocks && !vmx_callback_inside();
+    while (waits && !reports_were_read(writer) && vmx_writer_now(writer) < t->deadline_us)
+        vmx_host_drive(writer->parts.host, t->deadline_us, reports_were_read, writer);
+    return reports_were_read(writer) ? VMX_OK : would_block(t, "1024 reports wait to be polled and freed", error);
+}
+
+/* --- putting ------------------------------------------------------------------------------------------------------- */
+
+static vmx_status
+take(taking *t, vmx_error *error)
+{
+    vmx_writer *writer = t->writer;
+    for (;;) {
+        size_t needed = 0;
+        bool closed_one = false;
+        pthread_mutex_lock(&writer->lock);
+        progress made = take_locked(writer, t, &needed, &closed_one);
+        pthread_mutex_unlock(&writer->lock);
+        if (closed_one)
+            vmx_writer_service(writer);
+        vmx_status status = VMX_OK;
+        if (made == TAKEN)
+            return VMX_OK;
+        if (made == NEEDS_MEMORY)
+            status = get_memory(t, needed, error);
+        else if (made == NEEDS_READER)
+            status = wait_for_reader(t, error);
+        else
+            return made == CLOSED ? vmx_error_set(error, VMX_ERR_CLOSED, "put: the writer is closed")
+                                  : vmx_error_no_memory(error);
+        if (status != VMX_OK)
+            return status;
+    }
+}
+
+static vmx_status
+check_size(const vmx_writer *writer, const taking *t, size_t i, vmx_error *error)
+{
+    size_t size = vmx_field_size(t->item.size) + writer->tail.len, max_bytes = writer->options.batch_bytes;
+    if (size <= max_bytes)
+        return VMX_OK;
+    return vmx_error_set(error, VMX_ERR_TOO_LARGE,
+                         "put: vector %zu takes %zu bytes; a batch takes at most %zu (upsert.max.bytes)", i, size,
+                         max_bytes);
+}
+
+static vmx_status
+prepare(taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch, vmx_error *error)
+{
+    vmx_writer *writer = t->writer;
+    vmx_arena_reset(scratch);
+    vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
+    if (status != VMX_OK)
+        return status;
+    t->item = (vmx_vector_item){.id = vector->id, .values = vector->values, .sparse = vector->sparse};
+    if (vector->metadata.len > 0) {
+        char what[64];
+        snprintf(what, sizeof what, "put: vector %zu: metadata", i);
+        status = vmx_struct_bytes_from_json(scratch, vector->metadata, what, &t->item.metadata, error);
+        if (status != VMX_OK)
+            return status;
+    }
+    vmx_vector_item_measure(&t->item);
+    t->copied_bytes = vmx_batch_copied_bytes(&t->item, t->lender);
+    t->id_hash = vmx_ids_hash(&writer->locked.ids, vector->id);
+    return check_size(writer, t, i, error);
+}
+
+vmx_status
+vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_block *lender, int64_t timeout_ms,
+                    size_t *taken, vmx_error *error)
+{
+    vmx_arena scratch = {0};
+    vmx_status status = VMX_OK;
+    size_t i = 0;
+    taking t = {.writer = writer, .lender = lender, .blocks = timeout_ms > 0, .linger_us = VMX_NEVER};
+    t.deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);
+    for (; i < source->count && status == VMX_OK; i++) {
+        vmx_vector vector;
+        source->at(source, i, &vector);
+        status = prepare(&t, &vector, i, &scratch, error);
+        if (status == VMX_OK)
+            status = take(&t, error);
+        if (status != VMX_OK)
+            break;
+    }
+    vmx_memory_release(writer->parts.memory, t.reserved_bytes);
+    vmx_arena_reset(&scratch);
+    if (t.linger_us != VMX_NEVER)
+        vmx_writer_arm(writer, t.linger_us);
+    if (taken != NULL)
+        *taken = i;
+    return status;
+}
+
+static void
+vector_at(const vmx_record_source *source, size_t i, vmx_vector *vector)
+{
+    vmx_vectors_at(source->data, i, vector);
+}
+
+vmx_status
+vmx_writer_put(vmx_writer *writer, const vmx_vectors *vectors, int64_t timeout_ms, size_t *taken, vmx_error *error)
+{
+    vmx_record_source source = {.at = vector_at, .data = vectors, .count = vectors->count};
+    return vmx_writer_take_all(writer, &source, NULL, timeout_ms, taken, error);
+}
+
+vmx_status
+vmx_writer_lend(vmx_writer *writer, const vmx_vectors *vectors, void (*release)(void *user), void *user,
+                int64_t timeout_ms, size_t *taken, vmx_error *error)
+{
+    size_t count = 0;
+    vmx_block *lender = vmx_lender_new(release, user);
+    if (taken != NULL)
+        *taken = 0;
+    if (lender == NULL)
+        return vmx_error_no_memory(error);
+    vmx_record_source source = {.at = vector_at, .data = vectors, .count = vectors->count};
+    vmx_status status = vmx_writer_take_all(writer, &source, lender, timeout_ms, &count, error);
+    if (taken != NULL)
+        *taken = count;
+    if (status == VMX_OK || count > 0)
+        vmx_block_release(lender);
+    else
+        vmx_lender_discard(lender);
+    return status;
+}

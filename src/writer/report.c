@@ -1,0 +1,94 @@
+#include "core/sized.h"
+#include "writer/writer.h"
+
+/* What a reported op holds, in its arena. */
+typedef struct delivery {
+    vmx_str id;
+    int64_t latency_us;
+} delivery;
+
+typedef struct vmx_delivery_list {
+    size_t count;
+    uint32_t attempts;
+    delivery items[];
+} vmx_delivery_list;
+
+static bool
+is_wanted(const vmx_send *send)
+{
+    vmx_report_mode mode = send->writer->options.report;
+    bool failed = send->op.error.code != VMX_OK;
+    return send->op.queue != NULL && (mode == VMX_REPORT_ALL || (mode == VMX_REPORT_FAILURES && failed));
+}
+
+/* Copies what is reported, so that the batch need not wait for the user. NULL when memory is out. */
+static vmx_delivery_list *
+copy_deliveries(vmx_send *send)
+{
+    size_t count = send->to - send->from;
+    uint64_t now_us = vmx_writer_now(send->writer);
+    vmx_delivery_list *list = vmx_arena_alloc(&send->op.arena, sizeof *list + count * sizeof list->items[0]);
+    if (list == NULL)
+        return NULL;
+    list->count = count;
+    list->attempts = (uint32_t)send->call.records.count;
+    for (size_t i = 0; i < count; i++) {
+        list->items[i].id = vmx_arena_str(&send->op.arena, vmx_batch_id(send->batch, send->from + i));
+        list->items[i].latency_us = (int64_t)(now_us - send->batch->entries[send->from + i].taken_us);
+        if (list->items[i].id.ptr == NULL)
+            return NULL;
+    }
+    return list;
+}
+
+void
+vmx_report_prepare(vmx_send *send)
+{
+    vmx_writer *writer = send->writer;
+    vmx_delivery_list *list = is_wanted(send) ? copy_deliveries(send) : NULL;
+    if (list == NULL)
+        return;
+    pthread_mutex_lock(&writer->lock);
+    writer->locked.unread++;
+    pthread_mutex_unlock(&writer->lock);
+    send->deliveries = list;
+}
+
+/* --- the public face ----------------------------------------------------------------------------------------------- */
+
+void
+vmx_delivery_init(vmx_delivery *info, size_t size)
+{
+    vmx_sized_init(info, size);
+}
+
+/* The list of a finished, reported write; NULL for any other op. */
+static const vmx_delivery_list *
+list_of(const vmx_op *op)
+{
+    return vmx_op_done(op) && vmx_send_is_op(op) ? ((const vmx_send *)op)->deliveries : NULL;
+}
+
+size_t
+vmx_op_delivery_count(const vmx_op *op)
+{
+    const vmx_delivery_list *list = list_of(op);
+    return list != NULL ? list->count : 0;
+}
+
+bool
+vmx_op_delivery(const vmx_op *op, size_t i, vmx_delivery *info)
+{
+    const vmx_delivery_list *list = list_of(op);
+    if (list == NULL || i >= list->count)
+        return false;
+    vmx_delivery ours = {
+        .id = list->items[i].id,
+        .status = op->error.code,
+        .outcome = op->error.outcome,
+        .attempts = list->attempts,
+        .latency_us = list->items[i].latency_us,
+    };
+    vmx_sized_write(info, &ours, sizeof ours);
+    return true;
+}

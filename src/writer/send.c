@@ -1,0 +1,131 @@
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/sync.h"
+#include "writer/writer.h"
+
+#define OWNER(member, pointer) ((vmx_send *)((char *)(pointer)-offsetof(vmx_send, member)))
+
+/* --- lists --------------------------------------------------------------------------------------------------------- */
+
+void
+vmx_send_push(vmx_send_list *list, vmx_send *send)
+{
+    send->next = NULL;
+    if (list->tail != NULL)
+        list->tail->next = send;
+    else
+        list->head = send;
+    list->tail = send;
+}
+
+void
+vmx_send_push_front(vmx_send_list *list, vmx_send *send)
+{
+    send->next = list->head;
+    list->head = send;
+    if (list->tail == NULL)
+        list->tail = send;
+}
+
+vmx_send *
+vmx_send_pop(vmx_send_list *list)
+{
+    vmx_send *send = list->head;
+    if (send == NULL)
+        return NULL;
+    list->head = send->next;
+    if (list->head == NULL)
+        list->tail = NULL;
+    return send;
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
+static void
+cancel_send(vmx_op *op)
+{
+    vmx_call_cancel(&OWNER(op, op)->call);
+}
+
+static void
+destroy_send(vmx_op *op)
+{
+    vmx_send *send = OWNER(op, op);
+    vmx_writer *writer = send->writer;
+    if (send->deliveries != NULL) {
+        pthread_mutex_lock(&writer->lock);
+        writer->locked.unread--;
+        pthread_mutex_unlock(&writer->lock);
+        vmx_host_changed(writer->parts.host);
+    }
+    vmx_call_clear(&send->call);
+    vmx_op_fini(op);
+    vmx_dealloc(send);
+    vmx_writer_release(writer);
+}
+
+static const vmx_op_vtable op_vtable = {.cancel = cancel_send, .destroy = destroy_send};
+
+bool
+vmx_send_is_op(const vmx_op *op)
+{
+    return op->vtable == &op_vtable;
+}
+
+static void
+on_call_done(vmx_call *call)
+{
+    vmx_send_judge(OWNER(call, call));
+}
+
+static void
+run_start(vmx_task *task)
+{
+    vmx_send *send = OWNER(start_task, task);
+    vmx_writer *writer = send->writer;
+    vmx_request request = {.method = writer->parts.engine->vtable->write_method, .writes = true, .idempotent = true};
+    if (!vmx_batch_message(send->batch, send->from, send->to, &writer->tail, &request.message)) {
+        vmx_error_no_memory(&send->op.error);
+        send->op.error.retriable = true;
+        vmx_send_judge(send);
+        return;
+    }
+    send->rounds++;
+    send->call.settings.deadline_us = vmx_deadline_us(vmx_writer_now(writer), writer->options.timeout_ms);
+    vmx_call_start(&send->call, &request);
+}
+
+vmx_send *
+vmx_send_new(vmx_writer *writer, vmx_batch *batch, size_t from, size_t to)
+{
+    vmx_send *send = vmx_calloc(1, sizeof *send);
+    if (send == NULL)
+        return NULL;
+    vmx_call_settings settings = {
+        .retry = writer->retry,
+        .timeout_ms = writer->options.timeout_ms,
+        .headers = writer->parts.engine->headers,
+        .header_count = writer->parts.engine->header_count,
+    };
+    send->writer = vmx_writer_acquire(writer);
+    send->batch = batch;
+    send->from = from;
+    send->to = to;
+    send->start_task.run = run_start;
+    vmx_op_init(&send->op, &op_vtable, "write", writer->parts.host, writer->options.queue, writer->options.user);
+    vmx_call_init(&send->call, writer->parts.caller, &send->op, writer->loop, &settings, &send->op.error,
+                  on_call_done);
+    return send;
+}
+
+void
+vmx_send_start(vmx_send *send)
+{
+    if (!send->begun && !vmx_op_begin(&send->op)) {
+        vmx_error_set(&send->op.error, VMX_ERR_CLOSED, "write: the client is closed; close its writers first");
+        vmx_send_settle(send);
+        return;
+    }
+    send->begun = true;
+    vmx_op_submit(&send->op, &send->start_task);
+}

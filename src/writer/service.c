@@ -1,0 +1,177 @@
+#include "core/error.h"
+#include "core/sync.h"
+#include "writer/writer.h"
+
+/* --- the timer ----------------------------------------------------------------------------------------------------- */
+
+static void
+on_timer(vmx_timer *timer)
+{
+    vmx_writer *writer = (vmx_writer *)((char *)timer - offsetof(vmx_writer, timer));
+    pthread_mutex_lock(&writer->timer_lock);
+    writer->timed = false;
+    pthread_mutex_unlock(&writer->timer_lock);
+    vmx_writer_service(writer);
+    vmx_writer_release(writer);
+}
+
+/* Arms the timer, or makes it earlier; it holds a reference while it is armed. */
+void
+vmx_writer_arm(vmx_writer *writer, uint64_t due_us)
+{
+    const vmx_transport_vtable *transport = writer->parts.caller->transport->vtable;
+    pthread_mutex_lock(&writer->timer_lock);
+    bool moves = writer->timed && due_us < writer->timer_us && transport->timer_cancel(writer->loop, &writer->timer);
+    bool begins = !writer->timed;
+    if (begins)
+        vmx_writer_acquire(writer);
+    if (begins || moves) {
+        writer->timed = true;
+        writer->timer_us = due_us;
+        writer->timer.fire = on_timer;
+        transport->timer_set(writer->loop, &writer->timer, due_us);
+    }
+    pthread_mutex_unlock(&writer->timer_lock);
+}
+
+void
+vmx_writer_kick(vmx_writer *writer)
+{
+    vmx_writer_arm(writer, vmx_writer_now(writer));
+}
+
+/* --- closing a batch ----------------------------------------------------------------------------------------------- */
+
+bool
+vmx_writer_close_batch_locked(vmx_writer *writer)
+{
+    vmx_batch *batch = writer->locked.open;
+    if (batch == NULL || batch->count == 0)
+        return true;
+    vmx_send *send = vmx_send_new(writer, batch, 0, batch->count);
+    if (send == NULL)
+        return false;
+    batch->refs++;
+    vmx_batch_close(batch);
+    writer->locked.open = NULL;
+    if (batch->blockers == 0)
+        vmx_send_push(&writer->locked.ready, send);
+    else
+        batch->parked = send;
+    return true;
+}
+
+/* --- starting sends ------------------------------------------------------------------------------------------------ */
+
+static uint64_t
+pace_of(const vmx_writer *writer, const vmx_send *send)
+{
+    double seconds = 0, vectors = writer->options.vectors_per_second, bytes = writer->options.bytes_per_second;
+    if (vectors > 0)
+        seconds = (double)(send->to - send->from) / vectors;
+    if (bytes > 0) {
+        double by_bytes = (double)vmx_batch_bytes(send->batch, send->from, send->to) / bytes;
+        seconds = by_bytes > seconds ? by_bytes : seconds;
+    }
+    return (uint64_t)(seconds * 1e6);
+}
+
+static void
+fly_locked(vmx_writer *writer, vmx_send *send)
+{
+    send->fly_prev = NULL;
+    send->fly_next = writer->locked.flying;
+    if (send->fly_next != NULL)
+        send->fly_next->fly_prev = send;
+    writer->locked.flying = send;
+    writer->locked.flying_count++;
+    writer->locked.account.in_flight += send->to - send->from;
+}
+
+/* The next send that may go now, put in flight; NULL if none may. */
+static vmx_send *
+take_ready_locked(vmx_writer *writer, uint64_t now_us)
+{
+    bool held = writer->locked.flying_count >= writer->options.max_in_flight || now_us < writer->locked.pace_us;
+    vmx_send *send = held ? NULL : vmx_send_pop(&writer->locked.ready);
+    if (send == NULL)
+        return NULL;
+    uint64_t from_us = writer->locked.pace_us > now_us ? writer->locked.pace_us : now_us;
+    writer->locked.pace_us = from_us + pace_of(writer, send);
+    fly_locked(writer, send);
+    return send;
+}
+
+/* Sends whose pause is over are ready again, before all others; returns when the next will be. */
+static uint64_t
+end_pauses_locked(vmx_writer *writer, uint64_t now_us)
+{
+    uint64_t next_us = VMX_NEVER;
+    vmx_send_list waiting = writer->locked.waiting;
+    writer->locked.waiting = (vmx_send_list){0};
+    for (vmx_send *send; (send = vmx_send_pop(&waiting)) != NULL;) {
+        if (send->due_us <= now_us) {
+            vmx_send_push_front(&writer->locked.ready, send);
+        } else {
+            vmx_send_push(&writer->locked.waiting, send);
+            next_us = send->due_us < next_us ? send->due_us : next_us;
+        }
+    }
+    return next_us;
+}
+
+/* What the timer is for; VMX_NEVER: nothing. */
+static uint64_t
+next_due_locked(const vmx_writer *writer, uint64_t pause_us, uint64_t now_us)
+{
+    uint64_t due_us = pause_us;
+    if (writer->locked.open != NULL && writer->locked.open->linger_us < due_us)
+        due_us = writer->locked.open->linger_us;
+    bool paced = writer->locked.ready.head != NULL && now_us < writer->locked.pace_us;
+    if (paced && writer->locked.pace_us < due_us)
+        due_us = writer->locked.pace_us;
+    return due_us;
+}
+
+/* An open batch is closed when its time is over, or when somebody waits for the memory that it holds. */
+static void
+close_old_batch_locked(vmx_writer *writer, uint64_t now_us)
+{
+    vmx_memory_figures memory;
+    if (writer->locked.open == NULL)
+        return;
+    vmx_memory_read(writer->parts.memory, &memory);
+    if (now_us >= writer->locked.open->linger_us || memory.waiting > 0)
+        vmx_writer_close_batch_locked(writer);
+}
+
+static void
+tell_room(vmx_writer *writer)
+{
+    vmx_callback_enter();
+    writer->options.on_room(writer->options.user);
+    vmx_callback_leave();
+}
+
+void
+vmx_writer_service(vmx_writer *writer)
+{
+    vmx_send_list starting = {0};
+    pthread_mutex_lock(&writer->lock);
+    uint64_t now_us = vmx_writer_now(writer);
+    close_old_batch_locked(writer, now_us);
+    uint64_t pause_us = end_pauses_locked(writer, now_us);
+    for (vmx_send *send; (send = take_ready_locked(writer, now_us)) != NULL;)
+        vmx_send_push(&starting, send);
+    uint64_t due_us = next_due_locked(writer, pause_us, now_us);
+    bool room = writer->locked.wants_room && !atomic_load(&writer->listener.wants_room);
+    if (room)
+        writer->locked.wants_room = false;
+    pthread_mutex_unlock(&writer->lock);
+    if (due_us != VMX_NEVER)
+        vmx_writer_arm(writer, due_us);
+    for (vmx_send *send; (send = vmx_send_pop(&starting)) != NULL;)
+        vmx_send_start(send);
+    if (room && writer->options.on_room != NULL)
+        tell_room(writer);
+}

@@ -1,0 +1,211 @@
+#include <string.h>
+
+#include "core/error.h"
+#include "core/sync.h"
+#include "op/queue.h"
+#include "writer/writer.h"
+
+#define FIRST_PAUSE_US 100000u
+#define MAX_PAUSE_US   5000000u
+
+/* --- leaving the air ----------------------------------------------------------------------------------------------- */
+
+static void
+land_locked(vmx_writer *writer, vmx_send *send)
+{
+    if (send->fly_prev != NULL)
+        send->fly_prev->fly_next = send->fly_next;
+    else if (writer->locked.flying == send)
+        writer->locked.flying = send->fly_next;
+    else
+        return; /* it was not in flight */
+    if (send->fly_next != NULL)
+        send->fly_next->fly_prev = send->fly_prev;
+    send->fly_prev = send->fly_next = NULL;
+    writer->locked.flying_count--;
+    writer->locked.account.in_flight -= send->to - send->from;
+    size_t attempts = send->call.records.count;
+    writer->locked.account.retries += attempts > 1 ? attempts - 1 : 0;
+}
+
+/* --- sending again ------------------------------------------------------------------------------------------------- */
+
+/* The request is bad, not the moment: its halves are sent, the earlier one first. False when memory is out. */
+static bool
+halve(vmx_send *send)
+{
+    vmx_writer *writer = send->writer;
+    size_t middle = send->from + (send->to - send->from) / 2;
+    vmx_send *second = vmx_send_new(writer, send->batch, middle, send->to);
+    if (second == NULL)
+        return false;
+    vmx_error_clear(&send->op.error);
+    pthread_mutex_lock(&writer->lock);
+    land_locked(writer, send);
+    send->to = middle;
+    send->batch->refs++;
+    vmx_send_push_front(&writer->locked.ready, second);
+    vmx_send_push_front(&writer->locked.ready, send);
+    pthread_mutex_unlock(&writer->lock);
+    return true;
+}
+
+/* Doubles from round to round; half of it is chance. */
+static uint64_t
+pause_of(vmx_send *send)
+{
+    int64_t hint_ms = send->op.error.retry_after_ms;
+    if (hint_ms > 0)
+        return (uint64_t)hint_ms * 1000;
+    uint32_t doublings = send->rounds > 1 ? send->rounds - 1 : 0;
+    uint64_t bound = doublings < 6 ? (uint64_t)FIRST_PAUSE_US << doublings : MAX_PAUSE_US;
+    return bound / 2 + vmx_random_up_to(&send->call.random, bound / 2);
+}
+
+static bool
+may_send_again(const vmx_send *send, uint64_t due_us)
+{
+    const vmx_error *error = &send->op.error;
+    if (error->code == VMX_ERR_CANCELLED || !(error->retriable || error->outcome == VMX_OUTCOME_UNKNOWN))
+        return false;
+    uint64_t taken_us = send->batch->entries[send->from].taken_us;
+    return due_us < vmx_deadline_us(taken_us, send->writer->options.delivery_timeout_ms);
+}
+
+/* Puts it in the list of those that wait; false if the writer was freed. */
+static bool
+send_later(vmx_send *send, uint64_t due_us)
+{
+    vmx_writer *writer = send->writer;
+    pthread_mutex_lock(&writer->lock);
+    bool waits = !writer->locked.freed;
+    if (waits) {
+        vmx_error_clear(&send->op.error);
+        land_locked(writer, send);
+        send->due_us = due_us;
+        vmx_send_push(&writer->locked.waiting, send);
+    }
+    pthread_mutex_unlock(&writer->lock);
+    return waits;
+}
+
+/* --- judging ------------------------------------------------------------------------------------------------------- */
+
+/* A server that says it stored another number of records than it was sent has lost some. */
+static void
+check_count(vmx_send *send)
+{
+    uint64_t stored, sent = send->to - send->from;
+    const vmx_engine_vtable *engine = send->writer->parts.engine->vtable;
+    if (engine->read_written(&send->call.last->message, &stored) && stored == sent)
+        return;
+    vmx_error_set(&send->op.error, VMX_ERR_PROTOCOL,
+                  "write at %s: the server's reply does not say that all %llu vectors are stored; write them again",
+                  send->writer->parts.caller->endpoint, (unsigned long long)sent);
+    send->op.error.outcome = VMX_OUTCOME_UNKNOWN;
+}
+
+void
+vmx_send_judge(vmx_send *send)
+{
+    vmx_writer *writer = vmx_writer_acquire(send->writer);
+    vmx_error *error = &send->op.error;
+    if (error->code == VMX_OK)
+        check_count(send);
+    bool invalid = error->code != VMX_OK && error->grpc_code == VMX_GRPC_INVALID_ARGUMENT;
+    uint64_t due_us = vmx_writer_now(writer) + pause_of(send);
+    bool halved = invalid && send->to - send->from > 1 && halve(send);
+    bool later = !halved && !invalid && error->code != VMX_OK && error->code != VMX_ERR_PROTOCOL &&
+                 may_send_again(send, due_us) && send_later(send, due_us);
+    if (!halved && !later)
+        vmx_send_settle(send);
+    vmx_writer_service(writer);
+    vmx_writer_release(writer);
+}
+
+/* --- settling ------------------------------------------------------------------------------------------------------ */
+
+/* The batch is done: those that waited for it may go. */
+static void
+unblock_locked(vmx_writer *writer, vmx_batch *batch)
+{
+    for (size_t i = 0; i < batch->follower_count; i++) {
+        vmx_batch *follower = batch->followers[i];
+        follower->blockers--;
+        if (follower->blockers == 0 && follower->parked != NULL) {
+            vmx_send_push(&writer->locked.ready, follower->parked);
+            follower->parked = NULL;
+        }
+    }
+}
+
+static void
+unlist_locked(vmx_writer *writer, vmx_batch *batch)
+{
+    if (batch->prev != NULL)
+        batch->prev->next = batch->next;
+    else
+        writer->locked.oldest = batch->next;
+    if (batch->next != NULL)
+        batch->next->prev = batch->prev;
+    else
+        writer->locked.newest = batch->prev;
+}
+
+/* Gives the send's records their outcome; returns the batch if nobody needs it any more. */
+static vmx_batch *
+settle_locked(vmx_writer *writer, vmx_send *send, bool stored)
+{
+    vmx_batch *batch = send->batch;
+    size_t count = send->to - send->from;
+    land_locked(writer, send);
+    writer->locked.account.batches++;
+    if (stored) {
+        writer->locked.account.stored += count;
+        writer->locked.account.stored_bytes += vmx_batch_bytes(batch, send->from, send->to);
+    } else {
+        writer->locked.account.failed += count;
+    }
+    for (size_t i = send->from; i < send->to; i++)
+        vmx_ids_drop(&writer->locked.ids, batch->entries[i].id_hash, batch);
+    batch->unsettled -= count;
+    if (batch->unsettled == 0) {
+        unblock_locked(writer, batch);
+        unlist_locked(writer, batch);
+        batch->refs--; /* the list's */
+    }
+    return --batch->refs == 0 ? batch : NULL;
+}
+
+/* Ends the op: as an event for the user, who then owns it, or silently. */
+static void
+finish_op(vmx_send *send, bool reported)
+{
+    vmx_op *op = &send->op;
+    bool begun = send->begun;
+    if (op->queue != NULL && !reported)
+        vmx_queue_detach(op->queue, op);
+    if (begun)
+        vmx_op_complete(op);
+    if (!begun || !reported)
+        vmx_op_release(op);
+}
+
+void
+vmx_send_settle(vmx_send *send)
+{
+    vmx_writer *writer = vmx_writer_acquire(send->writer);
+    bool stored = send->op.error.code == VMX_OK;
+    if (!stored && writer->dead_letters >= 0)
+        vmx_dead_letter_write(send);
+    if (send->begun)
+        vmx_report_prepare(send);
+    pthread_mutex_lock(&writer->lock);
+    vmx_batch *done = settle_locked(writer, send, stored);
+    pthread_mutex_unlock(&writer->lock);
+    if (done != NULL)
+        vmx_batch_free(done);
+    finish_op(send, send->deliveries != NULL);
+    vmx_host_changed(writer->parts.host);
+    vmx_writer_release(writer);
+}

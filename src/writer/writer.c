@@ -1,0 +1,329 @@
+#include "writer/writer.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/sized.h"
+#include "core/sync.h"
+#include "op/queue.h"
+#include "rpc/retry.h"
+
+#define DEFAULT_LINGER_MS           5
+#define DEFAULT_IN_FLIGHT           8
+#define DEFAULT_DELIVERY_TIMEOUT_MS 300000
+
+void
+vmx_writer_options_init(vmx_writer_options *options, size_t size)
+{
+    vmx_sized_init(options, size);
+}
+
+uint64_t
+vmx_writer_now(const vmx_writer *writer)
+{
+    vmx_transport *transport = writer->parts.caller->transport;
+    return transport->vtable->now(transport);
+}
+
+/* --- references ---------------------------------------------------------------------------------------------------- */
+
+vmx_writer *
+vmx_writer_acquire(vmx_writer *writer)
+{
+    atomic_fetch_add_explicit(&writer->refs, 1, memory_order_relaxed);
+    return writer;
+}
+
+static void
+destroy(vmx_writer *writer)
+{
+    vmx_host *host = writer->parts.host;
+    vmx_memory_unlisten(writer->parts.memory, &writer->listener);
+    if (writer->locked.open != NULL) /* opened, and never filled */
+        vmx_batch_free(writer->locked.open);
+    if (writer->dead_letters >= 0)
+        close(writer->dead_letters);
+    if (writer->options.queue != NULL)
+        vmx_queue_release(writer->options.queue);
+    vmx_ids_free(&writer->locked.ids);
+    vmx_block_release(writer->tail.block);
+    pthread_mutex_destroy(&writer->lock);
+    pthread_mutex_destroy(&writer->timer_lock);
+    vmx_dealloc(writer);
+    vmx_host_release(host);
+}
+
+void
+vmx_writer_release(vmx_writer *writer)
+{
+    if (atomic_fetch_sub_explicit(&writer->refs, 1, memory_order_acq_rel) == 1)
+        destroy(writer);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------- */
+
+/* No option is zero any more; none is beyond what the engine takes. */
+static vmx_status
+resolve_options(vmx_writer *writer, const vmx_writer_options *theirs, vmx_error *error)
+{
+    vmx_writer_options *options = &writer->options;
+    const vmx_limits *limits = &writer->parts.engine->limits;
+    vmx_writer_options_init(options, sizeof *options);
+    if (theirs != NULL)
+        vmx_sized_read(options, sizeof *options, theirs);
+    if (options->batch_vectors > limits->upsert_vectors || options->batch_bytes > limits->upsert_bytes)
+        return vmx_error_set(error, VMX_ERR_INVALID,
+                             "writer: batches of %zu vectors and %zu bytes; at most %zu (upsert.max.vectors) and %zu "
+                             "(upsert.max.bytes) are allowed",
+                             options->batch_vectors, options->batch_bytes, limits->upsert_vectors,
+                             limits->upsert_bytes);
+    if (options->queue != NULL && vmx_queue_host(options->queue) != writer->parts.host)
+        return vmx_error_set(error, VMX_ERR_INVALID, "writer: the queue belongs to another client");
+    if (options->vectors_per_second < 0 || options->bytes_per_second < 0 || options->timeout_ms < 0 ||
+        options->delivery_timeout_ms < 0 || options->linger_ms < -1)
+        return vmx_error_set(error, VMX_ERR_INVALID,
+                             "writer: a rate or a time is negative; 0 is the default (linger_ms may be -1)");
+    options->batch_vectors = options->batch_vectors != 0 ? options->batch_vectors : limits->upsert_vectors;
+    options->batch_bytes = options->batch_bytes != 0 ? options->batch_bytes : limits->upsert_bytes;
+    options->linger_ms = options->linger_ms != 0 ? options->linger_ms : DEFAULT_LINGER_MS;
+    options->max_in_flight = options->max_in_flight != 0 ? options->max_in_flight : DEFAULT_IN_FLIGHT;
+    options->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : writer->parts.call_timeout_ms;
+    if (options->delivery_timeout_ms == 0)
+        options->delivery_timeout_ms = DEFAULT_DELIVERY_TIMEOUT_MS;
+    return VMX_OK;
+}
+
+static vmx_status
+resolve_retry(vmx_writer *writer, vmx_error *error)
+{
+    vmx_retry_init(&writer->retry, sizeof writer->retry, VMX_RETRY_BULK);
+    if (writer->options.retry != NULL)
+        vmx_sized_read(&writer->retry, sizeof writer->retry, writer->options.retry);
+    writer->options.retry = NULL;
+    return vmx_retry_check(&writer->retry, error);
+}
+
+/* The namespace is the same in every request: it is encoded once. */
+static vmx_status
+make_tail(vmx_writer *writer, vmx_error *error)
+{
+    uint8_t *data;
+    writer->tail.len = vmx_namespace_size(writer->parts.name_space);
+    writer->tail.block = vmx_block_new(writer->tail.len, &data);
+    if (writer->tail.block == NULL)
+        return vmx_error_no_memory(error);
+    vmx_namespace_write(writer->parts.name_space, data);
+    writer->tail.data = data;
+    writer->parts.name_space = (vmx_str){NULL, 0}; /* was borrowed */
+    return VMX_OK;
+}
+
+static void
+kick(vmx_memory_listener *listener)
+{
+    vmx_writer_kick((vmx_writer *)((char *)listener - offsetof(vmx_writer, listener)));
+}
+
+static vmx_status
+open_writer(vmx_writer *writer, const vmx_writer_options *options, vmx_error *error)
+{
+    if (writer->parts.engine->vtable->write_method == NULL)
+        return vmx_error_set(error, VMX_ERR_UNSUPPORTED, "writer: the engine %s has no bulk writes",
+                             writer->parts.engine->vtable->name);
+    vmx_status status = resolve_options(writer, options, error);
+    if (status == VMX_OK)
+        status = resolve_retry(writer, error);
+    if (status == VMX_OK)
+        status = make_tail(writer, error);
+    if (status == VMX_OK)
+        status = vmx_dead_letter_open(writer->options.dead_letter_file, &writer->dead_letters, error);
+    writer->options.dead_letter_file = (vmx_str){NULL, 0}; /* was borrowed */
+    return status;
+}
+
+vmx_status
+vmx_writer_new(const vmx_writer_parts *parts, const vmx_writer_options *options, vmx_writer **out, vmx_error *error)
+{
+    *out = NULL;
+    vmx_writer *writer = vmx_calloc(1, sizeof *writer);
+    if (writer == NULL)
+        return vmx_error_no_memory(error);
+    atomic_init(&writer->refs, 1);
+    writer->parts = *parts;
+    writer->dead_letters = -1;
+    vmx_host_acquire(parts->host);
+    pthread_mutex_init(&writer->lock, NULL);
+    pthread_mutex_init(&writer->timer_lock, NULL);
+    vmx_ids_init(&writer->locked.ids, parts->seed);
+    vmx_transport *transport = parts->caller->transport;
+    writer->loop = transport->loops[parts->seed % transport->loop_count];
+    writer->listener.kick = kick;
+    vmx_memory_listen(parts->memory, &writer->listener);
+    vmx_status status = open_writer(writer, options, error);
+    if (status != VMX_OK) {
+        writer->options.queue = NULL;
+        vmx_writer_release(writer);
+        return status;
+    }
+    if (writer->options.queue != NULL)
+        vmx_queue_acquire(writer->options.queue);
+    *out = writer;
+    return VMX_OK;
+}
+
+/* --- flushing and closing ------------------------------------------------------------------------------------------ */
+
+typedef struct flush_wait {
+    vmx_writer *writer;
+    uint64_t seq; /* batches before this one are waited for */
+} flush_wait;
+
+static bool
+is_flushed(void *arg)
+{
+    flush_wait *wait = arg;
+    pthread_mutex_lock(&wait->writer->lock);
+    const vmx_batch *oldest = wait->writer->locked.oldest;
+    bool flushed = oldest == NULL || oldest->seq >= wait->seq || oldest->count == 0;
+    pthread_mutex_unlock(&wait->writer->lock);
+    return flushed;
+}
+
+vmx_status
+vmx_writer_flush(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
+{
+    if (vmx_forked())
+        return vmx_error_set(error, VMX_ERR_FORKED, "flush: this process was forked; spawn, do not fork");
+    if (vmx_callback_inside())
+        return vmx_error_set(error, VMX_ERR_WOULD_DEADLOCK, "flush: called from inside a callback of this library");
+    flush_wait wait = {.writer = writer};
+    pthread_mutex_lock(&writer->lock);
+    bool closed = vmx_writer_close_batch_locked(writer);
+    wait.seq = writer->locked.next_seq;
+    pthread_mutex_unlock(&writer->lock);
+    if (!closed)
+        return vmx_error_no_memory(error);
+    vmx_writer_service(writer);
+    uint64_t deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);
+    while (!is_flushed(&wait)) {
+        if (vmx_writer_now(writer) >= deadline_us)
+            return vmx_error_set(error, VMX_ERR_TIMEOUT, "flush: not everything has its outcome after %lld ms",
+                                 (long long)timeout_ms);
+        vmx_host_drive(writer->parts.host, deadline_us, is_flushed, &wait);
+    }
+    return VMX_OK;
+}
+
+vmx_status
+vmx_writer_close(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
+{
+    if (!vmx_forked()) {
+        pthread_mutex_lock(&writer->lock);
+        writer->locked.closed = true;
+        pthread_mutex_unlock(&writer->lock);
+    }
+    return vmx_writer_flush(writer, timeout_ms, error);
+}
+
+/* Everything that is not in flight, taken out; what is in flight is chained, with references. */
+static vmx_send_list
+take_rest_locked(vmx_writer *writer)
+{
+    vmx_send_list rest = {0};
+    vmx_send *send;
+    writer->locked.closed = writer->locked.freed = true;
+    vmx_writer_close_batch_locked(writer);
+    while ((send = vmx_send_pop(&writer->locked.ready)) != NULL)
+        vmx_send_push(&rest, send);
+    while ((send = vmx_send_pop(&writer->locked.waiting)) != NULL)
+        vmx_send_push(&rest, send);
+    for (vmx_batch *batch = writer->locked.oldest; batch != NULL; batch = batch->next) {
+        if (batch->parked != NULL)
+            vmx_send_push(&rest, batch->parked);
+        batch->parked = NULL;
+    }
+    return rest;
+}
+
+/* Fails a send that is not in flight. */
+static void
+give_up(vmx_send *send)
+{
+    if (!send->begun)
+        send->begun = vmx_op_begin(&send->op);
+    vmx_error_set(&send->op.error, VMX_ERR_CANCELLED, "write at %s: the writer was freed",
+                  send->writer->parts.caller->endpoint);
+    if (send->rounds > 0)
+        send->op.error.outcome = VMX_OUTCOME_UNKNOWN;
+    vmx_send_settle(send);
+}
+
+static void
+cancel_flying(vmx_writer *writer)
+{
+    for (;;) {
+        pthread_mutex_lock(&writer->lock);
+        vmx_send *send = writer->locked.flying;
+        while (send != NULL && atomic_load(&send->op.cancel_requested))
+            send = send->fly_next;
+        if (send != NULL)
+            vmx_op_acquire(&send->op);
+        pthread_mutex_unlock(&writer->lock);
+        if (send == NULL)
+            return;
+        vmx_op_cancel(&send->op);
+        vmx_op_release(&send->op);
+    }
+}
+
+void
+vmx_writer_free(vmx_writer *writer)
+{
+    if (writer == NULL || vmx_forked())
+        return;
+    pthread_mutex_lock(&writer->lock);
+    vmx_send_list rest = take_rest_locked(writer);
+    pthread_mutex_unlock(&writer->lock);
+    cancel_flying(writer);
+    for (vmx_send *send; (send = vmx_send_pop(&rest)) != NULL;)
+        give_up(send);
+    vmx_writer_release(writer);
+}
+
+/* --- looking ------------------------------------------------------------------------------------------------------- */
+
+void
+vmx_writer_account_init(vmx_writer_account *account, size_t size)
+{
+    vmx_sized_init(account, size);
+}
+
+/* Rates are measured from look to look, over a second at least. */
+static void
+sample_rates_locked(vmx_writer *writer)
+{
+    uint64_t now_us = vmx_writer_now(writer);
+    vmx_writer_account *account = &writer->locked.account;
+    uint64_t past_us = now_us - writer->locked.rate_us;
+    if (past_us < 1000000)
+        return;
+    account->vectors_per_second = (double)(account->stored - writer->locked.rate_stored) * 1e6 / (double)past_us;
+    account->bytes_per_second = (double)(account->stored_bytes - writer->locked.rate_bytes) * 1e6 / (double)past_us;
+    writer->locked.rate_us = now_us;
+    writer->locked.rate_stored = account->stored;
+    writer->locked.rate_bytes = account->stored_bytes;
+}
+
+void
+vmx_writer_get_account(vmx_writer *writer, vmx_writer_account *account)
+{
+    pthread_mutex_lock(&writer->lock);
+    sample_rates_locked(writer);
+    vmx_writer_account ours = writer->locked.account;
+    ours.batches_in_flight = writer->locked.flying_count;
+    ours.waiting = ours.taken - ours.stored - ours.failed - ours.in_flight;
+    pthread_mutex_unlock(&writer->lock);
+    vmx_sized_write(account, &ours, sizeof ours);
+}

@@ -1,0 +1,169 @@
+/*
+ * writer/writer.h: the bulk writer, inside.
+ *
+ * The way of a record: put (put.c) checks and encodes it into the open batch, which is closed when it is full, old enough
+ * or flushed. A closed batch becomes a send (send.c); service (service.c) starts sends while the limits allow, and what
+ * comes of them is judged: stored, sent again later, sent again in halves, or failed (settle.c).
+ *
+ * Locks: `lock` is taken with the host's lock held (predicates of waits) and never the other way round. With it neither
+ * the transport nor user code is called, nor anything that gives memory back.
+ */
+#ifndef VMX_WRITER_WRITER_H
+#define VMX_WRITER_WRITER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <vecmux/writer.h>
+
+#include "core/memory.h"
+#include "engine/engine.h"
+#include "op/op.h"
+#include "rpc/call.h"
+#include "writer/batch.h"
+#include "writer/ids.h"
+
+/* What a writer needs of the client that it belongs to. */
+typedef struct vmx_writer_parts {
+    vmx_host *host;
+    vmx_caller *caller;
+    const vmx_engine *engine;
+    vmx_memory *memory;
+    vmx_str name_space;
+    int64_t call_timeout_ms;
+    uint64_t seed;
+} vmx_writer_parts;
+
+/* `options` are checked and copied. Errors: those of vmx_writer_open. */
+vmx_status
+vmx_writer_new(const vmx_writer_parts *parts, const vmx_writer_options *options, vmx_writer **writer,
+               vmx_error *error);
+
+/* A run of a batch's records on its way: an op of its own, which becomes the report. */
+typedef struct vmx_send {
+    vmx_op op; /* first */
+    vmx_call call;
+    vmx_writer *writer; /* holds a reference */
+    vmx_batch *batch;   /* holds a reference until it is settled */
+    size_t from, to;
+    bool begun;      /* the op runs */
+    uint32_t rounds; /* calls made so far */
+    uint64_t due_us; /* while it waits to be sent again */
+    struct vmx_send *next;           /* ready, or waiting */
+    struct vmx_send *fly_prev, *fly_next; /* in flight */
+    vmx_task start_task;
+    struct vmx_delivery_list *deliveries; /* in the op's arena; NULL: not reported */
+} vmx_send;
+
+typedef struct vmx_send_list {
+    vmx_send *head, *tail;
+} vmx_send_list;
+
+struct vmx_writer {
+    _Atomic size_t refs; /* the user, each send, the armed timer */
+    vmx_writer_parts parts;
+    vmx_writer_options options; /* resolved: no zeros that mean a default */
+    vmx_retry retry;
+    vmx_slice tail; /* the request's last field: the namespace */
+    int dead_letters; /* descriptor, or -1 */
+    vmx_loop *loop;
+    vmx_memory_listener listener;
+    pthread_mutex_t lock;
+    struct {
+        vmx_batch *open; /* being filled */
+        vmx_batch *oldest, *newest; /* unsettled */
+        uint64_t next_seq;
+        vmx_ids ids;
+        vmx_send_list ready;   /* may be sent */
+        vmx_send_list waiting; /* to be sent again at due_us; in no order */
+        vmx_send *flying;
+        size_t flying_count;
+        uint64_t pace_us; /* when the rate limits allow the next send */
+        bool closed;      /* takes no more */
+        bool freed;       /* what is left fails */
+        bool wants_room;  /* a put said WOULD_BLOCK: on_room is owed */
+        size_t unread;    /* reports that the user has not freed */
+        vmx_writer_account account;
+        uint64_t rate_us; /* the sample that the rates are measured from */
+        uint64_t rate_stored, rate_bytes;
+    } locked;
+    /* the timer: `timed` is guarded by timer_lock */
+    pthread_mutex_t timer_lock;
+    vmx_timer timer;
+    bool timed;
+    uint64_t timer_us;
+};
+
+vmx_writer *
+vmx_writer_acquire(vmx_writer *writer);
+void
+vmx_writer_release(vmx_writer *writer);
+
+uint64_t
+vmx_writer_now(const vmx_writer *writer);
+
+/* --- service.c ----------------------------------------------------------------------------------------------------- */
+
+/* Does what is due: closes an old batch, starts sends, arms the timer. Without the lock. */
+void
+vmx_writer_service(vmx_writer *writer);
+
+/* Makes service run at that time, or earlier. Any thread, without the lock. */
+void
+vmx_writer_arm(vmx_writer *writer, uint64_t due_us);
+
+/* Makes service run soon on the loop. Any thread, any locks. */
+void
+vmx_writer_kick(vmx_writer *writer);
+
+/* Closes the open batch, if any, and makes it a send; false when memory is out (it stays open). */
+bool
+vmx_writer_close_batch_locked(vmx_writer *writer);
+
+/* --- send.c -------------------------------------------------------------------------------------------------------- */
+
+/* NULL when memory is out. */
+vmx_send *
+vmx_send_new(vmx_writer *writer, vmx_batch *batch, size_t from, size_t to);
+
+/* Whether an op is a send. */
+bool
+vmx_send_is_op(const vmx_op *op);
+
+/* Starts the call; without the lock. */
+void
+vmx_send_start(vmx_send *send);
+
+void
+vmx_send_push(vmx_send_list *list, vmx_send *send);
+void
+vmx_send_push_front(vmx_send_list *list, vmx_send *send);
+vmx_send *
+vmx_send_pop(vmx_send_list *list);
+
+/* --- settle.c ------------------------------------------------------------------------------------------------------ */
+
+/* The call has ended: judges it. On the send's strand. */
+void
+vmx_send_judge(vmx_send *send);
+
+/* The outcome stands in the send's op->error; the send may not be touched afterwards. Without the lock. */
+void
+vmx_send_settle(vmx_send *send);
+
+/* --- dead_letter.c ------------------------------------------------------------------------------------------------- */
+
+/* Appends the records of a failed send to the file. False if that failed; the error's message then says so. */
+bool
+vmx_dead_letter_write(vmx_send *send);
+
+/* Opens the file. Errors: VMX_ERR_IO. */
+vmx_status
+vmx_dead_letter_open(vmx_str path, int *descriptor, vmx_error *error);
+
+/* --- report.c ------------------------------------------------------------------------------------------------------ */
+
+/* Notes the records' deliveries in the op if the user wants to hear of them, before the batch is given up. */
+void
+vmx_report_prepare(vmx_send *send);
+
+#endif
