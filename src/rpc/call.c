@@ -6,6 +6,7 @@
 #include "core/sync.h"
 #include "rpc/attempt.h"
 #include "rpc/failure.h"
+#include "rpc/report.h"
 
 #define OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
 
@@ -91,6 +92,7 @@ fail_late(vmx_call *call)
         vmx_failure_of_reply(call, true);
     else
         vmx_failure_in_line(call);
+    vmx_report_failure(call, call->last);
     end_soon(call);
 }
 
@@ -141,6 +143,7 @@ run_granted(vmx_task *task)
     } else if (now_of(call) >= call->settings.deadline_us) {
         return_ticket(call, call->granted);
         vmx_failure_in_line(call);
+        vmx_report_failure(call, NULL);
         end(call);
     } else {
         drop_timer(call); /* or else its task finds another phase */
@@ -164,10 +167,12 @@ note_budget(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
 {
     bool retriable = (verdict == VMX_VERDICT_RETRIABLE || verdict == VMX_VERDICT_THROTTLED) &&
                      attempt->reply.reach != VMX_REACH_NONE;
+    vmx_budget_change change = VMX_BUDGET_AS_BEFORE;
     if (verdict == VMX_VERDICT_OK)
-        vmx_budget_success(&call->caller->budget);
+        change = vmx_budget_success(&call->caller->budget);
     else if (retriable || vmx_attempt_timed_out(attempt) || vmx_pushback_read(&attempt->reply).stop)
-        vmx_budget_failure(&call->caller->budget);
+        change = vmx_budget_failure(&call->caller->budget);
+    vmx_report_budget(call->caller, change);
 }
 
 /* Since the start of the attempt, or of the one that it hedged: that one took at least as long. */
@@ -205,6 +210,8 @@ static void
 succeed(vmx_call *call, const vmx_attempt *attempt)
 {
     note_latency(call, attempt);
+    if (attempt->hedge && call->live > 0)
+        vmx_report_hedge_won(call, attempt);
     abandon_others(call);
     vmx_error_clear(call->error);
     call->error->grpc_code = VMX_GRPC_OK;
@@ -255,11 +262,14 @@ fail(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
     vmx_retry_choice choice = vmx_retry_choose(&facts, &call->random);
     call->stop = choice.stop;
     call->why = choice.why;
+    vmx_report_pushback(call, attempt);
     if (choice.stop != VMX_STOP_NONE) {
         vmx_failure_of_reply(call, verdict != VMX_VERDICT_FINAL && verdict != VMX_VERDICT_HOPELESS);
+        vmx_report_failure(call, attempt);
         end(call);
         return;
     }
+    vmx_report_retry(call, attempt, &choice);
     if (choice.why == VMX_ATTEMPT_TRANSPARENT) {
         call->transparent_used = true;
         call->started--;
@@ -310,7 +320,7 @@ run_ended(vmx_task *task)
     call->last = attempt;
     if (is_connect_failure(attempt))
         vmx_pool_note_failure(call->caller->pool, attempt->reply.text);
-    if (attempt->reply.reach == VMX_REACH_UNKNOWN || (call->cancelled && verdict == VMX_VERDICT_OK))
+    if (vmx_reply_leaves_doubt(&attempt->reply) || (call->cancelled && verdict == VMX_VERDICT_OK))
         call->maybe_sent = true;
     note_budget(call, attempt, verdict);
     vmx_pool_release(call->caller->pool, attempt->ticket, vmx_attempt_report(attempt, verdict));
@@ -322,6 +332,7 @@ run_ended(vmx_task *task)
     } else if (attempt->reply.grpc_code < 0) {
         abandon_others(call);
         vmx_failure_no_memory(call);
+        vmx_report_failure(call, NULL);
         end(call);
     } else {
         judge(call, attempt, verdict);
@@ -345,6 +356,7 @@ start_attempt(vmx_call *call, vmx_ticket ticket)
     if (!vmx_attempt_start(call, attempt, ticket, call->why, run_ended)) {
         return_ticket(call, ticket);
         vmx_failure_no_memory(call);
+        vmx_report_failure(call, NULL);
         end_soon(call);
         return;
     }
@@ -375,7 +387,8 @@ start_hedge(vmx_call *call)
         return;
     }
     call->live++;
-    vmx_budget_failure(&call->caller->budget);
+    vmx_report_hedge_sent(call, hedge, now_of(call) - first->started_us);
+    vmx_report_budget(call->caller, vmx_budget_failure(&call->caller->budget));
 }
 
 /* --- the timer ----------------------------------------------------------------------------------------------------- */
@@ -406,6 +419,7 @@ run_timer(vmx_task *task)
         break;
     case VMX_CALL_IN_LINE:
         vmx_failure_in_line(call);
+        vmx_report_failure(call, NULL);
         end(call);
         break;
     case VMX_CALL_ENDING:
