@@ -102,10 +102,21 @@ advice_for(const vmx_call *call, const vmx_reply *reply)
     }
 }
 
+bool
+vmx_reply_leaves_doubt(const vmx_reply *reply)
+{
+    const uint32_t doubtful = 1u << VMX_GRPC_CANCELLED | 1u << VMX_GRPC_UNKNOWN | 1u << VMX_GRPC_DEADLINE_EXCEEDED |
+                              1u << VMX_GRPC_INTERNAL | 1u << VMX_GRPC_DATA_LOSS;
+    if (reply->reach != VMX_REACH_SERVER)
+        return reply->reach == VMX_REACH_UNKNOWN;
+    return reply->grpc_code >= 0 && (doubtful >> reply->grpc_code & 1) != 0;
+}
+
+/* `reach` of the last attempt, which has left no doubt. */
 static vmx_outcome
 outcome_of(const vmx_call *call, vmx_reach reach)
 {
-    if (call->maybe_sent || reach == VMX_REACH_UNKNOWN)
+    if (call->maybe_sent)
         return VMX_OUTCOME_UNKNOWN;
     return reach == VMX_REACH_SERVER ? VMX_OUTCOME_REJECTED : VMX_OUTCOME_NOT_SENT;
 }

@@ -23,6 +23,10 @@ vmx_failure_cancelled(vmx_call *call);
 void
 vmx_failure_no_memory(vmx_call *call);
 
+/* The server may have acted on the request of an attempt that failed so: nobody knows, or it broke off in the middle. */
+bool
+vmx_reply_leaves_doubt(const vmx_reply *reply);
+
 /* "UNAVAILABLE" for 14; "code 99" gives "UNKNOWN". Never NULL. */
 const char *
 vmx_grpc_code_name(int grpc_code);
