@@ -92,7 +92,6 @@ fail_late(vmx_call *call)
         vmx_failure_of_reply(call, true);
     else
         vmx_failure_in_line(call);
-    vmx_report_failure(call, call->last);
     end_soon(call);
 }
 
@@ -143,7 +142,6 @@ run_granted(vmx_task *task)
     } else if (now_of(call) >= call->settings.deadline_us) {
         return_ticket(call, call->granted);
         vmx_failure_in_line(call);
-        vmx_report_failure(call, NULL);
         end(call);
     } else {
         drop_timer(call); /* or else its task finds another phase */
@@ -265,7 +263,6 @@ fail(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
     vmx_report_pushback(call, attempt);
     if (choice.stop != VMX_STOP_NONE) {
         vmx_failure_of_reply(call, verdict != VMX_VERDICT_FINAL && verdict != VMX_VERDICT_HOPELESS);
-        vmx_report_failure(call, attempt);
         end(call);
         return;
     }
@@ -332,7 +329,6 @@ run_ended(vmx_task *task)
     } else if (attempt->reply.grpc_code < 0) {
         abandon_others(call);
         vmx_failure_no_memory(call);
-        vmx_report_failure(call, NULL);
         end(call);
     } else {
         judge(call, attempt, verdict);
@@ -356,7 +352,6 @@ start_attempt(vmx_call *call, vmx_ticket ticket)
     if (!vmx_attempt_start(call, attempt, ticket, call->why, run_ended)) {
         return_ticket(call, ticket);
         vmx_failure_no_memory(call);
-        vmx_report_failure(call, NULL);
         end_soon(call);
         return;
     }
@@ -419,7 +414,6 @@ run_timer(vmx_task *task)
         break;
     case VMX_CALL_IN_LINE:
         vmx_failure_in_line(call);
-        vmx_report_failure(call, NULL);
         end(call);
         break;
     case VMX_CALL_ENDING:

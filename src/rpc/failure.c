@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "rpc/report.h"
 
 typedef struct code_row {
     const char *name;
@@ -196,6 +197,7 @@ vmx_failure_of_reply(vmx_call *call, bool retriable)
                       text.ptr, attempts_words(call, attempts), stop_words(call), outcome_words(call, outcome),
                       advice != NULL ? "; " : "", advice != NULL ? advice : "");
     add_details(call, reply, outcome, retriable);
+    vmx_report_failure(call, call->last);
 }
 
 void
@@ -210,6 +212,7 @@ vmx_failure_in_line(vmx_call *call)
                   call->op->name, call->caller->endpoint, (long long)call->settings.timeout_ms,
                   why[0] != '\0' ? ": " : "", why, outcome_words(call, outcome), advice);
     add_details(call, NULL, outcome, true);
+    vmx_report_failure(call, NULL);
 }
 
 void
@@ -226,4 +229,5 @@ vmx_failure_no_memory(vmx_call *call)
 {
     vmx_error_no_memory(call->error);
     add_details(call, NULL, outcome_of(call, VMX_REACH_NONE), true);
+    vmx_report_failure(call, NULL);
 }

@@ -2,7 +2,7 @@
  * rpc/failure.h: from the end of a call to an error that a person can act on.
  *
  * Messages have the form "<operation> at <endpoint>: <what happened>; <what to do>". Every function fills the whole of
- * the call's error.
+ * the call's error, and, but for a cancellation, tells the log.
  */
 #ifndef VMX_RPC_FAILURE_H
 #define VMX_RPC_FAILURE_H

@@ -20,7 +20,7 @@ vmx_report_retry(const vmx_call *call, const vmx_attempt *attempt, const vmx_ret
 void
 vmx_report_pushback(const vmx_call *call, const vmx_attempt *attempt);
 
-/* The call's error stands; `attempt` is the one whose end was its reason, or NULL. */
+/* The call's error stands (rpc/failure.c says so); `attempt` is the one whose end was its reason, or NULL. */
 void
 vmx_report_failure(const vmx_call *call, const vmx_attempt *attempt);
 
