@@ -371,7 +371,8 @@ start_hedge(vmx_call *call)
     vmx_attempt *first =
         call->attempts[0].stream != NULL && !call->attempts[0].abandoned ? &call->attempts[0] : &call->attempts[1];
     vmx_attempt *hedge = vmx_attempt_free_one(call);
-    bool wanted = call->live == 1 && !call->cancelled && hedge_delay_us(call) > 0 && first->ticket.was_connected;
+    bool wanted = call->live == 1 && !call->cancelled && hedge_delay_us(call) > 0 && first->ticket.was_connected &&
+                  now_of(call) < call->settings.deadline_us;
     if (!wanted || hedge == NULL || !vmx_budget_allows(&call->caller->budget))
         return;
     vmx_ticket ticket = vmx_pool_acquire_other(call->caller->pool, first->ticket.link);

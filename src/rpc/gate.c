@@ -51,9 +51,9 @@ count_success(vmx_gate *gate)
 void
 vmx_gate_leave(vmx_gate *gate, uint64_t round, vmx_gate_report report)
 {
-    if (report == VMX_GATE_ACCEPTED)
+    if (gate->enabled && report == VMX_GATE_ACCEPTED)
         count_success(gate);
-    else if (report == VMX_GATE_THROTTLED && round == gate->round)
+    else if (gate->enabled && report == VMX_GATE_THROTTLED && round == gate->round)
         decrease(gate);
     gate->in_flight--;
 }
