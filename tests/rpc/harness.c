@@ -96,16 +96,22 @@ static void
 on_connect(void *user, vmx_channel *channel)
 {
     world *w = user;
+    if (w->on_connect != NULL) {
+        w->on_connect(w, channel);
+        return;
+    }
     vmx_fake_channel_state(channel, VMX_CHANNEL_CONNECTING, 0);
     vmx_fake_channel_state(channel, w->connect_to, 1000);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
-static void
-open_client(world *w, uint64_t seed, const char *const *properties)
+void
+world_open(world *w, uint64_t seed, const char *const *properties)
 {
     vmx_error error = {0};
+    vmx_fake_server server = {.started = on_started, .dropped = on_dropped, .connect = on_connect, .user = w};
+    check(vmx_fake_transport_new(seed, &server, &w->transport, NULL) == VMX_OK, "transport", "out of memory");
     vmx_config *config = vmx_config_new();
     vmx_config_set(config, VMX_STR("endpoint"), VMX_STR("fake:443"), &error);
     for (size_t i = 0; properties != NULL && properties[i] != NULL; i += 2)
@@ -118,16 +124,22 @@ open_client(world *w, uint64_t seed, const char *const *properties)
 }
 
 world *
-world_connecting_to(vmx_channel_state state, uint64_t seed, const char *const *properties)
+world_blank(void)
 {
     static const answer success;
     world *w = calloc(1, sizeof *w);
     check(w != NULL, "world", "out of memory");
-    vmx_fake_server server = {.started = on_started, .dropped = on_dropped, .connect = on_connect, .user = w};
-    w->connect_to = state;
+    w->connect_to = VMX_CHANNEL_READY;
     world_script(w, &success, 1);
-    check(vmx_fake_transport_new(seed, &server, &w->transport, NULL) == VMX_OK, "transport", "out of memory");
-    open_client(w, seed, properties);
+    return w;
+}
+
+world *
+world_connecting_to(vmx_channel_state state, uint64_t seed, const char *const *properties)
+{
+    world *w = world_blank();
+    w->connect_to = state;
+    world_open(w, seed, properties);
     world_run(w, 2000);
     w->origin_us = world_now(w);
     return w;

@@ -53,9 +53,11 @@ struct world {
     /* the server: `on_stream` if set, else the script; its last answer is repeated */
     void (*on_stream)(world *w, size_t n, const sighting *seen);
     void (*on_dropped)(world *w, const sighting *seen);
+    void (*on_connect)(world *w, vmx_channel *channel);
     const answer *script;
     size_t script_len;
-    vmx_channel_state connect_to; /* what connecting leads to, after a millisecond; READY by default */
+    vmx_channel_state
+        connect_to; /* without on_connect: what connecting leads to after a millisecond, READY by default */
     void *user;
 
     sighting *sightings; /* every attempt so far */
@@ -68,6 +70,12 @@ world *
 world_new(uint64_t seed, const char *const *properties);
 world *
 world_connecting_to(vmx_channel_state state, uint64_t seed, const char *const *properties);
+
+/* In two steps, to set the server up in between; the channels have not begun to connect. */
+world *
+world_blank(void);
+void
+world_open(world *w, uint64_t seed, const char *const *properties);
 
 /* Closes the client and checks that every stream was closed. */
 void
