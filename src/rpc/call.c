@@ -163,12 +163,13 @@ is_connect_failure(const vmx_attempt *attempt)
 static void
 note_budget(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
 {
-    bool retriable = (verdict == VMX_VERDICT_RETRIABLE || verdict == VMX_VERDICT_THROTTLED) &&
-                     attempt->reply.reach != VMX_REACH_NONE;
+    const vmx_reply *reply = &attempt->reply;
+    bool retriable =
+        reply->reach != VMX_REACH_NONE && vmx_retry_may_help(&call->settings.retry, verdict, reply->grpc_code);
     vmx_budget_change change = VMX_BUDGET_AS_BEFORE;
     if (verdict == VMX_VERDICT_OK)
         change = vmx_budget_success(&call->caller->budget);
-    else if (retriable || vmx_attempt_timed_out(attempt) || vmx_pushback_read(&attempt->reply).stop)
+    else if (retriable || vmx_attempt_timed_out(attempt) || vmx_pushback_read(reply).stop)
         change = vmx_budget_failure(&call->caller->budget);
     vmx_report_budget(call->caller, change);
 }
