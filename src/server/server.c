@@ -57,8 +57,8 @@ on_stopped(vmxd_tag *tag, bool ok)
     pthread_mutex_unlock(&server->lock);
 }
 
-static grpc_server *
-create_core(void)
+grpc_server *
+vmxd_core_new(void)
 {
     grpc_arg args[] = {
         {.type = GRPC_ARG_INTEGER,
@@ -105,19 +105,20 @@ create_tls_credentials(const vmxd_server_options *options, vmxd_status *status)
     return credentials;
 }
 
-static bool
-listen_on(vmxd_server *server, const vmxd_server_options *options, vmxd_status *status)
+int
+vmxd_core_listen(grpc_server *core, const vmxd_server_options *options, vmxd_status *status)
 {
     grpc_server_credentials *credentials =
         options->tls_cert ? create_tls_credentials(options, status) : grpc_insecure_server_credentials_create();
     if (!credentials)
-        return false;
-    server->port = grpc_server_add_http2_port(server->acceptor.server, options->listen, credentials);
+        return 0;
+    int port = grpc_server_add_http2_port(core, options->listen, credentials);
     grpc_server_credentials_release(credentials);
-    if (server->port <= 0)
-        return vmxd_invalid(status, "--listen \"%s\": cannot listen there; give a free host:port%s", options->listen,
-                            options->tls_cert ? ", and a certificate that fits its key" : "");
-    return true;
+    if (port > 0)
+        return port;
+    vmxd_invalid(status, "--listen \"%s\": cannot listen there; give a free host:port%s", options->listen,
+                 options->tls_cert ? ", and a certificate that fits its key" : "");
+    return 0;
 }
 
 static bool
@@ -158,10 +159,10 @@ vmxd_server_start(const vmxd_server_options *options, vmxd_status *status)
     pthread_mutex_init(&server->lock, NULL);
     vmx_cond_init(&server->changed);
     server->stopped_tag.run = on_stopped;
-    server->acceptor = (vmxd_acceptor){create_core(), options->handle, options->user};
+    server->acceptor = (vmxd_acceptor){vmxd_core_new(), options->handle, options->user};
     if (!create_loops(server, options->threads))
         vmxd_no_memory(status);
-    else if (listen_on(server, options, status)) {
+    else if ((server->port = vmxd_core_listen(server->acceptor.server, options, status)) > 0) {
         grpc_server_start(server->acceptor.server);
         if (start_threads(server))
             return server;
