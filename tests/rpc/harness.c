@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "rpc/link.h"
 
 const char *const world_more_pages = "\x12\x03\x0a\x01x"; /* ListResponse.pagination.next = "x" */
 
@@ -192,6 +193,12 @@ world_run(world *w, uint64_t us)
         ;
 }
 
+vmx_channel *
+world_channel(const world *w, size_t i)
+{
+    return w->client->pool->places[i].link->channel;
+}
+
 /* --- operations ---------------------------------------------------------------------------------------------------- */
 
 static vmx_op *
@@ -216,19 +223,28 @@ world_query(world *w, const vmx_call_options *options)
 }
 
 vmx_op *
-world_upsert(world *w, size_t dimension, const vmx_call_options *options)
+world_upsert(world *w, const vmx_call_options *options)
+{
+    return world_upsert_many(w, 1, 4, options);
+}
+
+vmx_op *
+world_upsert_many(world *w, size_t count, size_t dimension, const vmx_call_options *options)
 {
     float *values = calloc(dimension, sizeof *values);
-    check(values != NULL, "upsert", "out of memory");
+    vmx_vector *items = calloc(count, sizeof *items);
+    check(values != NULL && items != NULL, "upsert", "out of memory");
     vmx_op *op = NULL;
     vmx_error error = {0};
-    vmx_vector vector;
-    vmx_vector_init(&vector, sizeof vector);
-    vector.id = VMX_STR("a");
     values[0] = 1;
-    vector.values = (vmx_floats){values, dimension};
-    vmx_vectors vectors = {.ptr = &vector, .count = 1};
+    for (size_t i = 0; i < count; i++) {
+        vmx_vector_init(&items[i], sizeof items[i]);
+        items[i].id = VMX_STR("a");
+        items[i].values = (vmx_floats){values, dimension};
+    }
+    vmx_vectors vectors = {.ptr = items, .count = count};
     vmx_status status = vmx_index_upsert(w->index, &vectors, options, &op, &error);
+    free(items);
     free(values);
     return must_start(status, op, &error);
 }

@@ -99,11 +99,17 @@ world_ms(const world *w, uint64_t us);
 void
 world_run(world *w, uint64_t us);
 
+/* Connection `i` of the pool, as it stands now. */
+vmx_channel *
+world_channel(const world *w, size_t i);
+
 /* Operations; `options` may be NULL. They must start. */
 vmx_op *
 world_query(world *w, const vmx_call_options *options);
 vmx_op *
-world_upsert(world *w, size_t dimension, const vmx_call_options *options);
+world_upsert(world *w, const vmx_call_options *options);
+vmx_op *
+world_upsert_many(world *w, size_t count, size_t dimension, const vmx_call_options *options);
 vmx_op *
 world_update(world *w, const vmx_call_options *options);
 vmx_op *

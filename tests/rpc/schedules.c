@@ -174,7 +174,7 @@ start_some(schedule *s, slot *into, const vmx_call_options *options)
 {
     switch (draw(s, 4)) {
     case 0:
-        return world_upsert(s->w, 4, options);
+        return world_upsert(s->w, options);
     case 1:
         return world_update(s->w, options);
     case 2:
