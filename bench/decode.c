@@ -1,7 +1,6 @@
 #include "scenarios.h"
 
-#define DEFAULT_IN_FLIGHT 4
-#define DEFAULT_MATCHES   100
+#define DEFAULT_MATCHES 100
 
 static bool
 measure(const bench_options *options, bench_report *report, size_t in_flight, bool read_metadata)
@@ -23,6 +22,7 @@ bench_decode(const bench_options *options, bench_report *report)
     with_all.with_values = with_all.with_metadata = true;
     if (with_all.top_k < DEFAULT_MATCHES)
         with_all.top_k = DEFAULT_MATCHES;
-    size_t in_flight = options->level_count > 0 ? options->levels[0] : DEFAULT_IN_FLIGHT;
-    return measure(&with_all, report, in_flight, false) && measure(&with_all, report, in_flight, true);
+    size_t levels[BENCH_MAX_LEVELS];
+    bench_options_levels(options, levels);
+    return measure(&with_all, report, levels[0], false) && measure(&with_all, report, levels[0], true);
 }

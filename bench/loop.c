@@ -6,10 +6,10 @@
 
 #include "clock.h"
 
-#define EVENTS_PER_POLL  64
-#define POLL_TIMEOUT_MS  20
-#define DRAIN_TIMEOUT_S  10
-#define NS_PER_MS        1000000
+#define EVENTS_PER_POLL 64
+#define POLL_TIMEOUT_MS 20
+#define DRAIN_TIMEOUT_S 10
+#define NS_PER_MS       1000000
 
 typedef struct slot {
     uint64_t start_ns; /* when it was meant to start */

@@ -3,8 +3,7 @@
 #include "data.h"
 #include "scenarios.h"
 
-#define DEFAULT_IN_FLIGHT 32
-#define POOL              256 /* different vectors that are upserted */
+#define POOL 256 /* different vectors that are upserted */
 
 typedef enum operation { UPSERT, QUERY, FETCH, DELETE } operation;
 
@@ -130,10 +129,9 @@ bench_mixed(const bench_options *options, bench_report *report)
     bool good = bench_queries_init(&self.queries, options);
     good = bench_batch_init(&self.pool, options, POOL, 0) && good;
     bench_popularity_init(&self.popularity, options->id_count, options->zipfian);
-    size_t count = options->level_count > 0 ? options->level_count : 1;
+    size_t levels[BENCH_MAX_LEVELS], count = bench_options_levels(options, levels);
     for (size_t i = 0; i < count && good; i++) {
-        size_t in_flight = options->level_count > 0 ? options->levels[i] : DEFAULT_IN_FLIGHT;
-        good = measure(&self, options, bench_report_add(report, in_flight, "%zu in flight", in_flight));
+        good = measure(&self, options, bench_report_add(report, levels[i], "%zu in flight", levels[i]));
     }
     bench_batch_free(&self.pool);
     bench_queries_free(&self.queries);

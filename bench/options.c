@@ -270,6 +270,31 @@ bench_options_parse(bench_options *options, int argc, char **argv, const char *h
     return true;
 }
 
+/* In flight, but of `channels` connections; 0 ends a list. */
+static const struct {
+    const char *scenario;
+    size_t levels[BENCH_MAX_LEVELS];
+} default_levels[] = {
+    {"upsert", {8}}, {"latency", {1}}, {"scale", {1, 10, 100, 1000, 10000}}, {"channels", {1, 2, 4, 8, 16}},
+    {"decode", {4}}, {NULL, {32}},
+};
+
+size_t
+bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVELS])
+{
+    const size_t *from = options->levels;
+    if (options->level_count == 0) {
+        size_t i = 0;
+        while (default_levels[i].scenario && strcmp(default_levels[i].scenario, options->scenario) != 0)
+            i++;
+        from = default_levels[i].levels;
+    }
+    size_t count = 0;
+    for (; count < BENCH_MAX_LEVELS && from[count] > 0; count++)
+        levels[count] = from[count];
+    return count;
+}
+
 size_t
 bench_options_vector_bytes(const bench_options *options)
 {

@@ -54,6 +54,10 @@ typedef struct bench_options {
 bool
 bench_options_parse(bench_options *options, int argc, char **argv, const char *head, int *exit_code);
 
+/* The --in-flight numbers, or those that the scenario has by default; how many there are. */
+size_t
+bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVELS]);
+
 /* How many vectors one upsert carries. */
 size_t
 bench_options_batch(const bench_options *options);

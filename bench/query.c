@@ -3,9 +3,8 @@
 #include "data.h"
 #include "scenarios.h"
 
-#define DEFAULT_IN_FLIGHT 32
-#define QUERY_OVERHEAD    16 /* bytes of tags, lengths, top_k and flags */
-#define MATCH_OVERHEAD    12 /* bytes of tags, lengths and score */
+#define QUERY_OVERHEAD 16 /* bytes of tags, lengths, top_k and flags */
+#define MATCH_OVERHEAD 12 /* bytes of tags, lengths and score */
 
 /* The loop hands workloads their state alone. */
 typedef struct query_state {
@@ -122,11 +121,10 @@ bench_query(const bench_options *options, bench_report *report)
 {
     bench_queries queries;
     bool good = bench_queries_init(&queries, options);
-    size_t count = options->level_count > 0 ? options->level_count : 1;
+    size_t levels[BENCH_MAX_LEVELS], count = bench_options_levels(options, levels);
     for (size_t i = 0; i < count && good; i++) {
-        size_t in_flight = options->level_count > 0 ? options->levels[i] : DEFAULT_IN_FLIGHT;
         good =
-            bench_queries_measure(options, &queries, bench_report_add(report, in_flight, "%zu in flight", in_flight));
+            bench_queries_measure(options, &queries, bench_report_add(report, levels[i], "%zu in flight", levels[i]));
     }
     bench_queries_free(&queries);
     return good;

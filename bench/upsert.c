@@ -4,8 +4,7 @@
 #include "data.h"
 #include "scenarios.h"
 
-#define DEFAULT_IN_FLIGHT 8
-#define REPLY_BYTES       3
+#define REPLY_BYTES 3
 
 /* --- a batch ------------------------------------------------------------------------------------------------------ */
 
@@ -101,10 +100,9 @@ bench_upsert(const bench_options *options, bench_report *report)
 {
     bench_batch batch;
     bool good = bench_batch_init(&batch, options, bench_options_batch(options), 0);
-    size_t count = options->level_count > 0 ? options->level_count : 1;
+    size_t levels[BENCH_MAX_LEVELS], count = bench_options_levels(options, levels);
     for (size_t i = 0; i < count && good; i++) {
-        size_t in_flight = options->level_count > 0 ? options->levels[i] : DEFAULT_IN_FLIGHT;
-        bench_row *row = bench_report_add(report, in_flight, "%zu x %zu vectors", in_flight, batch.count);
+        bench_row *row = bench_report_add(report, levels[i], "%zu x %zu vectors", levels[i], batch.count);
         good = measure(options, &batch, row);
     }
     bench_batch_free(&batch);
