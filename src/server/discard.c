@@ -236,11 +236,26 @@ await_calls(vmxd_discard *self)
     }
 }
 
+/* Only what is needed to answer: no filters, no statistics. */
+static grpc_server *
+core_new(void)
+{
+    grpc_arg args[] = {
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MINIMAL_STACK, .value.integer = 1},
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_CHANNELZ, .value.integer = 0},
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_DEADLINE_CHECKS, .value.integer = 0},
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = -1},
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ALLOW_REUSEPORT, .value.integer = 0},
+    };
+    grpc_channel_args list = {sizeof args / sizeof args[0], args};
+    return grpc_server_create(&list, NULL);
+}
+
 static bool
 begin(vmxd_discard *self, const vmxd_server_options *server, const vmxd_discard_options *options, vmxd_status *status)
 {
     self->hold = options->hold;
-    self->server = vmxd_core_new();
+    self->server = core_new();
     self->queue = grpc_completion_queue_create_for_next(NULL);
     grpc_server_register_completion_queue(self->server, self->queue, NULL);
     if (!add_methods(self, options))

@@ -57,8 +57,8 @@ on_stopped(vmxd_tag *tag, bool ok)
     pthread_mutex_unlock(&server->lock);
 }
 
-grpc_server *
-vmxd_core_new(void)
+static grpc_server *
+create_core(void)
 {
     grpc_arg args[] = {
         {.type = GRPC_ARG_INTEGER,
@@ -159,7 +159,7 @@ vmxd_server_start(const vmxd_server_options *options, vmxd_status *status)
     pthread_mutex_init(&server->lock, NULL);
     vmx_cond_init(&server->changed);
     server->stopped_tag.run = on_stopped;
-    server->acceptor = (vmxd_acceptor){vmxd_core_new(), options->handle, options->user};
+    server->acceptor = (vmxd_acceptor){create_core(), options->handle, options->user};
     if (!create_loops(server, options->threads))
         vmxd_no_memory(status);
     else if ((server->port = vmxd_core_listen(server->acceptor.server, options, status)) > 0) {

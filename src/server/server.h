@@ -32,11 +32,7 @@ vmxd_server_port(const vmxd_server *server);
 void
 vmxd_server_stop(vmxd_server *server, int64_t grace_ms);
 
-/* For servers with a loop of their own: a server of gRPC core as all of vecmuxd's are set up. */
-grpc_server *
-vmxd_core_new(void);
-
-/* Lets it listen where the options say; the port, or 0 with the reason in `status`. */
+/* For servers with a loop of their own: lets `core` listen where the options say; the port, or 0 with the reason. */
 int
 vmxd_core_listen(grpc_server *core, const vmxd_server_options *options, vmxd_status *status);
 
