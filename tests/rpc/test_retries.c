@@ -272,12 +272,14 @@ END_TEST
 
 START_TEST(cancel_in_a_wait_of_the_machine)
 {
+    static const answer behind = {.key = "x-pinecone-max-indexed-lsn", .value = "1"};
     world *w = world_new(1, NULL);
     vmx_op *op = NULL;
     vmx_error error;
+    world_script(w, &behind, 1);
     ck_assert_int_eq(vmx_index_wait_visible(w->index, 5, NULL, &op, &error), VMX_OK);
-    world_run(w, 10 * MS);
-    ck_assert_uint_ge(w->count, 1);
+    world_run(w, 30 * MS);
+    ck_assert_uint_eq(w->count, 2); /* at once, and after 20 ms */
     check_cancel(w, op, 1 * MS, VMX_OUTCOME_NOT_SENT);
 }
 END_TEST
