@@ -125,6 +125,7 @@ void
 vmx_mock_listener_refuse(vmx_mock_listener *listener, int64_t for_ms)
 {
     if (listener->source.fd >= 0 && for_ms > 0) {
+        on_ready(&listener->source, 0); /* those that the kernel has already let in */
         vmx_mock_loop_remove(listener->loop, &listener->source);
         close(listener->source.fd);
         listener->source.fd = -1;
