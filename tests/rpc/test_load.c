@@ -201,15 +201,15 @@ answer_few(world *w, size_t n, const sighting *seen)
     }
 }
 
-/* 64 callers for a minute; returns how many calls the server took. */
+/* So many callers for a minute; returns how many calls the server took. */
 static size_t
-load_small_server(const char *const *properties, small_server *s)
+load_small_server(const char *const *properties, size_t callers_count, small_server *s)
 {
     world *w = world_new(1, properties);
     s->half_us = world_now(w) + 30 * SECOND;
     w->on_stream = answer_few;
     w->user = s;
-    callers c = {.count = 64, .until_us = world_now(w) + 60 * SECOND};
+    callers c = {.count = callers_count, .until_us = world_now(w) + 60 * SECOND};
     callers_run(w, &c);
     s->settled_us -= s->settled_us > w->origin_us ? w->origin_us : s->settled_us;
     free(c.durations);
@@ -222,8 +222,8 @@ START_TEST(the_gate_finds_out_how_many_calls_the_server_takes)
     const char *const told[] = {
         "concurrency.adaptive", "false", "channel.count", "1", "channel.max.streams", "8", NULL};
     small_server right = {.takes = 8}, learnt = {.takes = 8};
-    size_t most = load_small_server(told, &right);
-    size_t taken = load_small_server(NULL, &learnt);
+    size_t most = load_small_server(told, 64, &right);
+    size_t taken = load_small_server(NULL, 64, &learnt);
     double accepted = ratio(learnt.accepted, learnt.accepted + learnt.refused);
     printf(
         "gate: limit %.2f to %.2f for 8, settled after %.1f s; %.1f %% accepted; %.1f %% of the calls of a client that "
@@ -237,6 +237,18 @@ START_TEST(the_gate_finds_out_how_many_calls_the_server_takes)
 }
 END_TEST
 
+START_TEST(a_burst_does_not_teach_the_gate_by_refusals)
+{
+    small_server s = {.takes = 8};
+    load_small_server(NULL, 200, &s);
+    double accepted = ratio(s.accepted, s.accepted + s.refused);
+    printf("gate: 200 at once, settled after %.2f s; %.1f %% accepted\n", (double)s.settled_us / SECOND,
+           100 * accepted);
+    ck_assert_double_gt(accepted, 0.97);
+    ck_assert_uint_lt(s.settled_us, SECOND / 10);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -246,6 +258,7 @@ main(void)
         a_tenth_of_failures_is_outlived,
         hedging_cuts_the_tail,
         the_gate_finds_out_how_many_calls_the_server_takes,
+        a_burst_does_not_teach_the_gate_by_refusals,
         NULL,
     };
     return run_suite("rpc_load", tests);
