@@ -7,6 +7,8 @@ packages=(
     # to build the library and its tools
     cmake ninja-build gcc g++ pkg-config protobuf-c-compiler
     libgrpc-dev libprotobuf-dev libprotobuf-c-dev libjansson-dev libssl-dev zlib1g-dev
+    # libvecmux-mock: HTTP/2 whose frames can be faulty
+    libnghttp2-dev
     # vecmuxd: exact search by FAISS, on a BLAS that uses the cores well
     libfaiss-dev libopenblas0-pthread
     # the demo's data, and numpy, which checks its answers

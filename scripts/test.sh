@@ -30,7 +30,8 @@ while [ $# -gt 0 ]; do
     --tsan) build=build-tsan sanitize=thread slow=8 ;;
     --valgrind)
         build=build-valgrind slow=20
-        emulator="valgrind;--quiet;--error-exitcode=99;--leak-check=full;--show-leak-kinds=definite;--errors-for-leak-kinds=definite"
+        emulator="valgrind;--quiet;--error-exitcode=99;--leak-check=full"
+        emulator+=";--show-leak-kinds=definite;--errors-for-leak-kinds=definite"
         ;;
     --quick) select=(-L '^quick$') ;;
     --long) select=() ;;

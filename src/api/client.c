@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/report.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/sized.h"
@@ -54,6 +55,7 @@ tear_down(vmx_client *client, bool wait)
         vmx_pool_close(client->pool);
     if (client->clock != NULL)
         client->clock = NULL;
+    vmx_report_closed(client);
     client->transport->vtable->shutdown(client->transport, wait);
 }
 
@@ -72,6 +74,7 @@ client_destroy(vmx_host *host)
         vmx_pool_free(client->pool);
     vmx_latency_destroy(&client->caller.reads);
     vmx_buffer_free(&client->authorities);
+    vmx_log_close(client->log);
     vmx_config_free(client->config);
     vmx_host_destroy(host);
     vmx_dealloc(client);
@@ -195,6 +198,7 @@ open_pool(vmx_client *client, vmx_error *error)
         .targets = &client->target,
         .target_count = 1,
         .channel = channel_options(client),
+        .log = client->log,
         .closed = on_pool_closed,
         .user = client,
     };
@@ -244,8 +248,15 @@ connect_client(vmx_client *client, uint64_t seed, vmx_error *error)
     if (status != VMX_OK)
         return status;
     init_caller(client, seed);
+    status = vmx_log_open_config(client->config, &client->log, error);
+    if (status != VMX_OK)
+        return status;
+    client->caller.log = client->log;
     status = open_transport(client, error);
-    return status == VMX_OK ? open_pool(client, error) : status;
+    if (status != VMX_OK)
+        return status;
+    vmx_report_opened(client);
+    return open_pool(client, error);
 }
 
 /* A client that could not be opened. */
@@ -334,6 +345,7 @@ vmx_client_close(vmx_client *client, int64_t timeout_ms, vmx_error *error)
     if (!vmx_host_wait_idle(&client->host, vmx_deadline_us(vmx_client_now(client), timeout_ms))) {
         char running[256];
         vmx_host_describe_running(&client->host, running, sizeof running);
+        vmx_report_close_timeout(client, timeout_ms, running);
         return vmx_error_set(error, VMX_ERR_TIMEOUT, "close: still running after %lld ms: %s; close again, or free",
                              (long long)timeout_ms, running);
     }
@@ -375,6 +387,14 @@ vmx_client_poll(vmx_client *client, int64_t timeout_ms)
     if (!client->host.driven || vmx_forked() || vmx_callback_inside())
         return 0;
     return vmx_host_drive(&client->host, vmx_deadline_us(vmx_client_now(client), timeout_ms), NULL, NULL);
+}
+
+vmx_status
+vmx_client_reopen_log(vmx_client *client, vmx_error *error)
+{
+    if (vmx_forked())
+        return vmx_error_set(error, VMX_ERR_FORKED, "log: this process was forked; the client is its parent's");
+    return vmx_log_reopen(client->log, error);
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "core/buffer.h"
 #include "core/endpoint.h"
+#include "core/log.h"
 #include "engine/engine.h"
 #include "op/host.h"
 #include "rpc/call.h"
@@ -26,6 +27,7 @@ struct vmx_client {
     vmx_pool *pool;
     vmx_engine engine;
     vmx_caller caller;
+    vmx_log *log;            /* NULL: none */
     const char *target;      /* the endpoint's */
     vmx_retry retry;         /* of calls that bring none */
     int64_t call_timeout_ms; /* likewise */

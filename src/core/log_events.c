@@ -8,7 +8,7 @@ static const vmx_log_event_row rows[VMX_LOG_EVENT_COUNT] = {
                                      "closing ran out of time while operations were still running"},
     [VMX_LOG_EVENT_CHANNEL_CONNECTING] = {VMX_LOG_DEBUG, "rpc", "channel_connecting", "a connection is being made"},
     [VMX_LOG_EVENT_CHANNEL_READY] = {VMX_LOG_INFO, "rpc", "channel_ready", "a connection is ready for calls"},
-    [VMX_LOG_EVENT_CHANNEL_IDLE] = {VMX_LOG_INFO, "rpc", "channel_idle",
+    [VMX_LOG_EVENT_CHANNEL_LOST] = {VMX_LOG_INFO, "rpc", "channel_lost",
                                     "a connection has ended; it is being made again"},
     [VMX_LOG_EVENT_CHANNEL_FAILING] = {VMX_LOG_WARN, "rpc", "channel_failing",
                                        "a connection could not be made; it will be tried again"},

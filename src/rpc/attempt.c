@@ -215,6 +215,7 @@ vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_a
     attempt->call = call;
     attempt->ticket = ticket;
     attempt->abandoned = false;
+    attempt->hedge = why == VMX_ATTEMPT_HEDGE;
     attempt->ended_task.run = on_end;
     attempt->started_us = transport_of(call)->now(call->caller->transport);
     attempt->deadline_us = attempt_deadline(call, attempt->started_us);

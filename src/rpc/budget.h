@@ -25,10 +25,17 @@ vmx_budget_init(vmx_budget *budget, int64_t max_tokens, double ratio);
 bool
 vmx_budget_allows(const vmx_budget *budget);
 
-void
+/* What a change of the tokens does to retries. */
+typedef enum vmx_budget_change {
+    VMX_BUDGET_AS_BEFORE = 0,
+    VMX_BUDGET_EMPTIED = 1, /* they have just been stopped */
+    VMX_BUDGET_REFILLED = 2 /* they are allowed again */
+} vmx_budget_change;
+
+vmx_budget_change
 vmx_budget_success(vmx_budget *budget);
 
-void
+vmx_budget_change
 vmx_budget_failure(vmx_budget *budget);
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/sync.h"
 #include "rpc/attempt.h"
 #include "rpc/failure.h"
+#include "rpc/report.h"
 
 #define OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
 
@@ -162,12 +163,15 @@ is_connect_failure(const vmx_attempt *attempt)
 static void
 note_budget(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
 {
-    bool retriable = (verdict == VMX_VERDICT_RETRIABLE || verdict == VMX_VERDICT_THROTTLED) &&
-                     attempt->reply.reach != VMX_REACH_NONE;
+    const vmx_reply *reply = &attempt->reply;
+    bool retriable =
+        reply->reach != VMX_REACH_NONE && vmx_retry_may_help(&call->settings.retry, verdict, reply->grpc_code);
+    vmx_budget_change change = VMX_BUDGET_AS_BEFORE;
     if (verdict == VMX_VERDICT_OK)
-        vmx_budget_success(&call->caller->budget);
-    else if (retriable || vmx_attempt_timed_out(attempt) || vmx_pushback_read(&attempt->reply).stop)
-        vmx_budget_failure(&call->caller->budget);
+        change = vmx_budget_success(&call->caller->budget);
+    else if (retriable || vmx_attempt_timed_out(attempt) || vmx_pushback_read(reply).stop)
+        change = vmx_budget_failure(&call->caller->budget);
+    vmx_report_budget(call->caller, change);
 }
 
 /* Since the start of the attempt, or of the one that it hedged: that one took at least as long. */
@@ -205,6 +209,8 @@ static void
 succeed(vmx_call *call, const vmx_attempt *attempt)
 {
     note_latency(call, attempt);
+    if (attempt->hedge && call->live > 0)
+        vmx_report_hedge_won(call, attempt);
     abandon_others(call);
     vmx_error_clear(call->error);
     call->error->grpc_code = VMX_GRPC_OK;
@@ -255,11 +261,13 @@ fail(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
     vmx_retry_choice choice = vmx_retry_choose(&facts, &call->random);
     call->stop = choice.stop;
     call->why = choice.why;
+    vmx_report_pushback(call, attempt);
     if (choice.stop != VMX_STOP_NONE) {
         vmx_failure_of_reply(call, verdict != VMX_VERDICT_FINAL && verdict != VMX_VERDICT_HOPELESS);
         end(call);
         return;
     }
+    vmx_report_retry(call, attempt, &choice);
     if (choice.why == VMX_ATTEMPT_TRANSPARENT) {
         call->transparent_used = true;
         call->started--;
@@ -310,7 +318,7 @@ run_ended(vmx_task *task)
     call->last = attempt;
     if (is_connect_failure(attempt))
         vmx_pool_note_failure(call->caller->pool, attempt->reply.text);
-    if (attempt->reply.reach == VMX_REACH_UNKNOWN || (call->cancelled && verdict == VMX_VERDICT_OK))
+    if (vmx_reply_leaves_doubt(&attempt->reply) || (call->cancelled && verdict == VMX_VERDICT_OK))
         call->maybe_sent = true;
     note_budget(call, attempt, verdict);
     vmx_pool_release(call->caller->pool, attempt->ticket, vmx_attempt_report(attempt, verdict));
@@ -364,7 +372,8 @@ start_hedge(vmx_call *call)
     vmx_attempt *first =
         call->attempts[0].stream != NULL && !call->attempts[0].abandoned ? &call->attempts[0] : &call->attempts[1];
     vmx_attempt *hedge = vmx_attempt_free_one(call);
-    bool wanted = call->live == 1 && !call->cancelled && hedge_delay_us(call) > 0 && first->ticket.was_connected;
+    bool wanted = call->live == 1 && !call->cancelled && hedge_delay_us(call) > 0 && first->ticket.was_connected &&
+                  now_of(call) < call->settings.deadline_us;
     if (!wanted || hedge == NULL || !vmx_budget_allows(&call->caller->budget))
         return;
     vmx_ticket ticket = vmx_pool_acquire_other(call->caller->pool, first->ticket.link);
@@ -375,7 +384,8 @@ start_hedge(vmx_call *call)
         return;
     }
     call->live++;
-    vmx_budget_failure(&call->caller->budget);
+    vmx_report_hedge_sent(call, hedge, now_of(call) - first->started_us);
+    vmx_report_budget(call->caller, vmx_budget_failure(&call->caller->budget));
 }
 
 /* --- the timer ----------------------------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/arena.h"
+#include "core/log.h"
 #include "core/random.h"
 #include "op/op.h"
 #include "rpc/budget.h"
@@ -34,6 +35,7 @@ typedef struct vmx_caller {
     vmx_budget budget;
     vmx_latency reads; /* for hedges after the 95th percentile */
     vmx_pace cancels;  /* of hedges that lost */
+    vmx_log *log;      /* NULL: none */
 } vmx_caller;
 
 typedef struct vmx_call vmx_call;
@@ -60,6 +62,7 @@ typedef struct vmx_attempt {
     vmx_call *call;
     vmx_ticket ticket;
     vmx_stream *stream; /* while it is under way, else NULL */
+    bool hedge;         /* sent while another was under way */
     bool abandoned;     /* it lost: nobody wants its end, which holds a reference on the op */
     size_t record;      /* its place in the call's records, or VMX_NO_RECORD */
     uint64_t started_us;

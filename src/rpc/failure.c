@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "rpc/report.h"
 
 typedef struct code_row {
     const char *name;
@@ -102,10 +103,21 @@ advice_for(const vmx_call *call, const vmx_reply *reply)
     }
 }
 
+bool
+vmx_reply_leaves_doubt(const vmx_reply *reply)
+{
+    const uint32_t doubtful = 1u << VMX_GRPC_CANCELLED | 1u << VMX_GRPC_UNKNOWN | 1u << VMX_GRPC_DEADLINE_EXCEEDED |
+                              1u << VMX_GRPC_INTERNAL | 1u << VMX_GRPC_DATA_LOSS;
+    if (reply->reach != VMX_REACH_SERVER)
+        return reply->reach == VMX_REACH_UNKNOWN;
+    return reply->grpc_code >= 0 && (doubtful >> reply->grpc_code & 1) != 0;
+}
+
+/* `reach` of the last attempt, which has left no doubt. */
 static vmx_outcome
 outcome_of(const vmx_call *call, vmx_reach reach)
 {
-    if (call->maybe_sent || reach == VMX_REACH_UNKNOWN)
+    if (call->maybe_sent)
         return VMX_OUTCOME_UNKNOWN;
     return reach == VMX_REACH_SERVER ? VMX_OUTCOME_REJECTED : VMX_OUTCOME_NOT_SENT;
 }
@@ -185,6 +197,7 @@ vmx_failure_of_reply(vmx_call *call, bool retriable)
                       text.ptr, attempts_words(call, attempts), stop_words(call), outcome_words(call, outcome),
                       advice != NULL ? "; " : "", advice != NULL ? advice : "");
     add_details(call, reply, outcome, retriable);
+    vmx_report_failure(call, call->last);
 }
 
 void
@@ -199,6 +212,7 @@ vmx_failure_in_line(vmx_call *call)
                   call->op->name, call->caller->endpoint, (long long)call->settings.timeout_ms,
                   why[0] != '\0' ? ": " : "", why, outcome_words(call, outcome), advice);
     add_details(call, NULL, outcome, true);
+    vmx_report_failure(call, NULL);
 }
 
 void
@@ -215,4 +229,5 @@ vmx_failure_no_memory(vmx_call *call)
 {
     vmx_error_no_memory(call->error);
     add_details(call, NULL, outcome_of(call, VMX_REACH_NONE), true);
+    vmx_report_failure(call, NULL);
 }

@@ -2,7 +2,7 @@
  * rpc/failure.h: from the end of a call to an error that a person can act on.
  *
  * Messages have the form "<operation> at <endpoint>: <what happened>; <what to do>". Every function fills the whole of
- * the call's error.
+ * the call's error, and, but for a cancellation, tells the log.
  */
 #ifndef VMX_RPC_FAILURE_H
 #define VMX_RPC_FAILURE_H
@@ -22,6 +22,10 @@ vmx_failure_cancelled(vmx_call *call);
 
 void
 vmx_failure_no_memory(vmx_call *call);
+
+/* The server may have acted on the request of an attempt that failed so: nobody knows, or it broke off in the middle. */
+bool
+vmx_reply_leaves_doubt(const vmx_reply *reply);
 
 /* "UNAVAILABLE" for 14; "code 99" gives "UNKNOWN". Never NULL. */
 const char *

@@ -5,6 +5,7 @@
 #define DECREASE  0.9
 #define INCREASE  0.1
 #define MIN_LIMIT 1.0
+#define MIN_RUN   10.0
 
 void
 vmx_gate_init(vmx_gate *gate, bool enabled)
@@ -26,13 +27,19 @@ vmx_gate_enter(vmx_gate *gate)
     return gate->round;
 }
 
+/* `fresh`: the call had started after the last cut, so this is news of the limit as it is now. */
 static void
-decrease(vmx_gate *gate)
+decrease(vmx_gate *gate, bool fresh)
 {
-    double from = gate->limit != 0 ? gate->limit : (double)gate->in_flight;
-    gate->limit = from * DECREASE > MIN_LIMIT ? from * DECREASE : MIN_LIMIT;
+    double taken = (double)gate->in_flight - 1;
+    double limit = gate->limit != 0 ? gate->limit : (double)gate->in_flight;
+    if (fresh) {
+        limit *= DECREASE;
+        gate->round++;
+    }
+    limit = limit < taken ? limit : taken;
+    gate->limit = limit > MIN_LIMIT ? limit : MIN_LIMIT;
     gate->successes = 0;
-    gate->round++;
 }
 
 /* Only while the limit is what holds calls back does a success say that there is room for more. */
@@ -42,7 +49,7 @@ count_success(vmx_gate *gate)
     if (gate->limit == 0 || (double)gate->in_flight < gate->limit - 1)
         return;
     gate->successes++;
-    if ((double)gate->successes < gate->limit)
+    if ((double)gate->successes < (gate->limit > MIN_RUN ? gate->limit : MIN_RUN))
         return;
     gate->successes = 0;
     gate->limit += INCREASE;
@@ -51,9 +58,9 @@ count_success(vmx_gate *gate)
 void
 vmx_gate_leave(vmx_gate *gate, uint64_t round, vmx_gate_report report)
 {
-    if (report == VMX_GATE_ACCEPTED)
+    if (gate->enabled && report == VMX_GATE_ACCEPTED)
         count_success(gate);
-    else if (report == VMX_GATE_THROTTLED && round == gate->round)
-        decrease(gate);
+    else if (gate->enabled && report == VMX_GATE_THROTTLED)
+        decrease(gate, round == gate->round);
     gate->in_flight--;
 }

@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/sync.h"
+#include "rpc/report.h"
 
 /* A tenth more or less, so that many clients do not reconnect together. */
 static uint64_t
@@ -64,6 +65,27 @@ on_ready_locked(vmx_link *link)
     link->pool->locked.probing = false;
 }
 
+/* Takes the new state down; what there is to tell of it. Of a link that is on its way out: nothing. */
+static vmx_state_change
+change_state_locked(vmx_link *link, vmx_channel_state state)
+{
+    const vmx_place *place = &link->pool->places[link->place];
+    vmx_state_change change = {
+        .place = link->place,
+        .target = link->target,
+        .from = link->state,
+        .to = state,
+        .failed_before = link->has_failed,
+        .replaced = state == VMX_CHANNEL_READY && place->successor == link,
+        .times_ready = place->times_ready + (state == VMX_CHANNEL_READY),
+    };
+    if (link->retired || link->closing)
+        change.from = change.to = VMX_CHANNEL_CLOSED;
+    link->state = state;
+    link->has_failed = state == VMX_CHANNEL_FAILING || (link->has_failed && state != VMX_CHANNEL_READY);
+    return change;
+}
+
 static void
 on_state(void *user, vmx_channel_state state)
 {
@@ -75,13 +97,14 @@ on_state(void *user, vmx_channel_state state)
     }
     vmx_link *idle = NULL;
     pthread_mutex_lock(&pool->lock);
-    link->state = state;
+    vmx_state_change change = change_state_locked(link, state);
     if (state == VMX_CHANNEL_READY) {
         on_ready_locked(link);
         idle = take_over_locked(link);
     }
     bool connect = state == VMX_CHANNEL_IDLE && !link->closing;
     pthread_mutex_unlock(&pool->lock);
+    vmx_report_state(pool, &change);
     if (idle != NULL)
         vmx_link_close(idle);
     if (connect)
@@ -103,6 +126,7 @@ vmx_link_open(vmx_pool *pool, size_t place, vmx_link **out, vmx_error *error)
     options.user = link;
     pthread_mutex_lock(&pool->lock);
     options.target = pool->options.targets[pool->locked.next_target++ % pool->options.target_count];
+    link->target = options.target;
     link->expires_us = expiry_locked(pool);
     link->next = pool->locked.all;
     pool->locked.all = link;

@@ -15,9 +15,12 @@
 struct vmx_link {
     vmx_pool *pool;
     vmx_channel *channel; /* constant */
+    const char *target;   /* likewise */
     size_t place;         /* in pool->links; constant */
     vmx_channel_state state;
     vmx_health health;
+    bool was_ejected; /* and no call has gone well on it since */
+    bool has_failed;  /* to connect, and has not been ready since */
     size_t in_flight;
     uint64_t expires_us;   /* VMX_NEVER: never */
     bool retired;          /* replaced: takes no calls, is closed when it is idle */

@@ -8,6 +8,7 @@
 #include "core/sized.h"
 #include "core/sync.h"
 #include "rpc/link.h"
+#include "rpc/report.h"
 
 /* --- choosing, with the lock held ---------------------------------------------------------------------------------- */
 
@@ -188,29 +189,49 @@ vmx_pool_abandon(vmx_pool *pool, vmx_pool_waiter *waiter)
 }
 
 static void
-note_health_locked(vmx_pool *pool, vmx_link *link, bool failed)
+eject_locked(vmx_pool *pool, vmx_link *link, vmx_release_news *news)
 {
-    const vmx_health_rules *rules = &pool->options.health;
-    if (!vmx_health_note(&link->health, rules, failed))
-        return;
-    vmx_health_eject(&link->health, rules, pool->transport->vtable->now(pool->transport));
+    uint64_t now_us = pool->transport->vtable->now(pool->transport);
+    news->ejected = true;
+    news->failures_in_row = link->health.failures_in_row;
+    news->failures = link->health.failures;
+    news->calls = link->health.calls;
+    vmx_health_eject(&link->health, &pool->options.health, now_us);
+    news->pause_ms = (int64_t)(link->health.ejected_until_us - now_us) / 1000;
+    link->was_ejected = true;
     pool->places[link->place].ejections++;
+}
+
+static void
+note_health_locked(vmx_pool *pool, vmx_link *link, bool failed, vmx_release_news *news)
+{
+    if (vmx_health_note(&link->health, &pool->options.health, failed)) {
+        eject_locked(pool, link, news);
+    } else if (link->was_ejected && !failed &&
+               !vmx_health_is_ejected(&link->health, pool->transport->vtable->now(pool->transport))) {
+        news->returned = true;
+        link->was_ejected = false;
+    }
 }
 
 void
 vmx_pool_release(vmx_pool *pool, vmx_ticket ticket, vmx_ticket_report report)
 {
     vmx_link *link = ticket.link;
+    vmx_release_news news = {.place = link->place};
     pthread_mutex_lock(&pool->lock);
     link->in_flight--;
     pool->locked.probing = false;
+    news.old_limit = pool->locked.gate.limit;
     vmx_gate_leave(&pool->locked.gate, ticket.round, report.load);
+    news.limit = pool->locked.gate.limit;
     if (report.counts)
-        note_health_locked(pool, link, report.failed);
+        note_health_locked(pool, link, report.failed, &news);
     bool done = vmx_link_is_done_locked(link);
     bool closed = link->closed && link->in_flight == 0;
     bool waiting = pool->locked.head != NULL;
     pthread_mutex_unlock(&pool->lock);
+    vmx_report_release(pool, &news);
     if (done)
         vmx_link_close(link);
     if (closed)
@@ -327,9 +348,12 @@ vmx_pool_note_failure(vmx_pool *pool, vmx_str text)
     int len = (int)(text.len < VMX_FAILURE_SIZE ? text.len : VMX_FAILURE_SIZE - 1);
     pthread_mutex_lock(&pool->lock);
     pool->locked.probing = false;
+    bool is_news = !pool->locked.knows_why;
     pool->locked.knows_why = true;
     snprintf(pool->locked.failure, VMX_FAILURE_SIZE, "%.*s", len, text.ptr != NULL ? text.ptr : "");
     pthread_mutex_unlock(&pool->lock);
+    if (is_news)
+        vmx_report_connect_failure(pool, text);
 }
 
 void

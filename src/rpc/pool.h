@@ -18,6 +18,7 @@
 #include <vecmux/client.h>
 
 #include "core/config.h"
+#include "core/log.h"
 #include "rpc/gate.h"
 #include "rpc/health.h"
 #include "transport/transport.h"
@@ -59,6 +60,7 @@ typedef struct vmx_pool_options {
     const char *const *targets; /* channel i goes to target i modulo target_count; borrowed until `closed` */
     size_t target_count;
     vmx_channel_options channel; /* target, on_state and user are the pool's */
+    vmx_log *log;                /* NULL: none */
     void (*closed)(void *user);  /* after vmx_pool_close: nothing of any channel calls back any more */
     void *user;
 } vmx_pool_options;

@@ -129,14 +129,12 @@ backoff_us(const vmx_retry *policy, uint32_t attempts, uint64_t last_pause_us, v
 
 /* --- the choice ---------------------------------------------------------------------------------------------------- */
 
-static bool
-status_is_retriable(const vmx_retry_case *facts)
+bool
+vmx_retry_may_help(const vmx_retry *policy, vmx_verdict verdict, int grpc_code)
 {
-    if (facts->timed_out)
-        return true;
-    if (facts->policy->retriable_codes == 0 || facts->verdict == VMX_VERDICT_HOPELESS)
-        return facts->verdict == VMX_VERDICT_RETRIABLE || facts->verdict == VMX_VERDICT_THROTTLED;
-    return (facts->policy->retriable_codes >> facts->reply->grpc_code & 1) != 0;
+    if (policy->retriable_codes == 0 || verdict == VMX_VERDICT_HOPELESS || grpc_code < 0)
+        return verdict == VMX_VERDICT_RETRIABLE || verdict == VMX_VERDICT_THROTTLED;
+    return (policy->retriable_codes >> grpc_code & 1) != 0;
 }
 
 static vmx_retry_choice
@@ -161,7 +159,7 @@ vmx_retry_choose(const vmx_retry_case *facts, vmx_random *random)
     bool refused = facts->reply->reach == VMX_REACH_NONE && facts->was_connected;
     if (refused && !facts->transparent_used && !pushback.stop)
         return pause_then(facts, VMX_ATTEMPT_TRANSPARENT, 0);
-    if (!status_is_retriable(facts))
+    if (!facts->timed_out && !vmx_retry_may_help(facts->policy, facts->verdict, facts->reply->grpc_code))
         return stop(VMX_STOP_FINAL);
     if (facts->reply->reach == VMX_REACH_UNKNOWN && !facts->idempotent)
         return stop(VMX_STOP_UNSAFE);

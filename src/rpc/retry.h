@@ -31,6 +31,10 @@ typedef struct vmx_pushback {
 vmx_pushback
 vmx_pushback_read(const vmx_reply *reply);
 
+/* Whether a failure that was judged so is worth a retry under the policy. */
+bool
+vmx_retry_may_help(const vmx_retry *policy, vmx_verdict verdict, int grpc_code);
+
 /* How an attempt ended, and what may still be done. */
 typedef struct vmx_retry_case {
     const vmx_retry *policy;

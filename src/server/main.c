@@ -12,24 +12,24 @@
 
 #define STOP_GRACE_MS 10000
 
-static vmxd_server *
-start(const vmxd_options *options, vmxd_service *service, vmxd_status *status)
+static vmxd_server_options
+server_options(const vmxd_options *options, vmxd_service *service)
 {
-    vmxd_server_options server = {.listen = options->listen,
-                                  .tls_cert = options->tls_cert,
-                                  .tls_key = options->tls_key,
-                                  .threads = options->threads,
-                                  .handle = vmxd_service_handle,
-                                  .user = service};
-    return vmxd_server_start(&server, status);
+    return (vmxd_server_options){.listen = options->listen,
+                                 .tls_cert = options->tls_cert,
+                                 .tls_key = options->tls_key,
+                                 .threads = options->threads,
+                                 .handle = vmxd_service_handle,
+                                 .user = service};
 }
 
 static void
 announce(const vmxd_options *options, int port)
 {
     int host_len = (int)(strrchr(options->listen, ':') - options->listen);
-    fprintf(stderr, "vecmuxd " VMXD_VERSION ": listening on %.*s:%d%s; everything is kept in memory and lost at exit\n",
-            host_len, options->listen, port, options->tls_cert ? " with TLS" : "");
+    fprintf(stderr, "vecmuxd " VMXD_VERSION ": listening on %.*s:%d%s; %s\n", host_len, options->listen, port,
+            options->tls_cert ? " with TLS" : "",
+            options->discard.wanted ? "nothing is kept" : "everything is kept in memory and lost at exit");
 }
 
 /*
@@ -64,19 +64,38 @@ wait_for_signal(void)
     fprintf(stderr, "vecmuxd: signal %d, stopping\n", atomic_load(&stop_signal));
 }
 
-/* Serves until a signal comes. */
+/* Tells where the server listens and waits for a signal. */
 static bool
-serve(const vmxd_options *options, vmxd_service *service, vmxd_status *status)
+stay(const vmxd_options *options, int port, vmxd_status *status)
 {
-    vmxd_server *server = start(options, service, status);
-    if (!server)
-        return false;
-    int port = vmxd_server_port(server);
     announce(options, port);
     bool told = !options->port_file || vmxd_port_file_write(options->port_file, port, status);
     if (told)
         wait_for_signal();
-    vmxd_server_stop(server, STOP_GRACE_MS);
+    return told;
+}
+
+static bool
+serve(const vmxd_options *options, vmxd_service *service, vmxd_status *status)
+{
+    vmxd_server_options server = server_options(options, service);
+    vmxd_server *started = vmxd_server_start(&server, status);
+    if (!started)
+        return false;
+    bool told = stay(options, vmxd_server_port(started), status);
+    vmxd_server_stop(started, STOP_GRACE_MS);
+    return told;
+}
+
+static bool
+serve_discarding(const vmxd_options *options, vmxd_status *status)
+{
+    vmxd_server_options server = server_options(options, NULL);
+    vmxd_discard *started = vmxd_discard_start(&server, &options->discard, status);
+    if (!started)
+        return false;
+    bool told = stay(options, vmxd_discard_port(started), status);
+    vmxd_discard_stop(started);
     return told;
 }
 
@@ -103,7 +122,7 @@ main(int argc, char **argv)
     handle_signals();
     grpc_init();
     vmxd_status status;
-    bool done = run(&options, &status);
+    bool done = options.discard.wanted ? serve_discarding(&options, &status) : run(&options, &status);
     if (!done)
         fprintf(stderr, "vecmuxd: %s\n", status.text);
     grpc_shutdown_blocking();

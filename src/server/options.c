@@ -11,6 +11,8 @@
 #define MAX_THREADS         64
 #define MAX_DEFAULT_THREADS 8
 #define MAX_DELAY_MS        3600000
+#define MAX_HOLD            1000000
+#define DISCARD_MATCHES     10
 
 static const char help[] =
     "vecmuxd: a development server that speaks Pinecone's gRPC data plane, with exact search. It keeps everything in\n"
@@ -28,6 +30,9 @@ static const char help[] =
     "  --tls-cert FILE        PEM certificate chain; with --tls-key           (plain text)\n"
     "  --tls-key FILE         its PEM private key\n"
     "  --threads N            threads that serve calls, and as many that search (cores, at most 8)\n"
+    "  --discard              stores nothing: counts calls and answers what was packed before, to measure clients\n"
+    "  --discard-reply N[,DIM[,metadata]]   of a query: matches, and what each has    (10)\n"
+    "  --discard-hold N       keeps N calls open; all are answered when none comes for 50 ms   (0)\n"
     "  --help, --version\n"
     "\n"
     "SIGTERM or SIGINT stops it: calls in flight are finished first.\n";
@@ -43,6 +48,9 @@ enum {
     TLS_CERT = 'c',
     TLS_KEY = 'k',
     THREADS = 't',
+    DISCARD = 'D',
+    DISCARD_REPLY = 'R',
+    DISCARD_HOLD = 'H',
     HELP = 'h',
     VERSION = 'V'
 };
@@ -58,6 +66,9 @@ static const struct option long_options[] = {
     {"tls-cert", required_argument, NULL, TLS_CERT},
     {"tls-key", required_argument, NULL, TLS_KEY},
     {"threads", required_argument, NULL, THREADS},
+    {"discard", no_argument, NULL, DISCARD},
+    {"discard-reply", required_argument, NULL, DISCARD_REPLY},
+    {"discard-hold", required_argument, NULL, DISCARD_HOLD},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
     {NULL, 0, NULL, 0},
@@ -109,6 +120,19 @@ read_vector_type(parser *self, const char *text)
         fail(self, "--vector-type", text, "must be dense or sparse");
 }
 
+/* "10", "100,768" or "100,768,metadata" */
+static void
+read_discard_reply(parser *self, const char *text)
+{
+    vmxd_discard_options *discard = &self->options->discard;
+    char word[16] = "", rest;
+    int found = sscanf(text, "%u,%u,%15[a-z]%c", &discard->matches, &discard->dimension, word, &rest);
+    discard->metadata = found == 3 && strcmp(word, "metadata") == 0;
+    if (found < 1 || (found == 1 && strchr(text, ',')) || found > 3 || (found == 3) != discard->metadata ||
+        discard->matches > VMXD_MAX_TOP_K || discard->dimension > VMXD_MAX_DIMENSION)
+        fail(self, "--discard-reply", text, "must be N, N,DIM or N,DIM,metadata");
+}
+
 static void
 read_option(parser *self, int option, const char *value)
 {
@@ -144,6 +168,15 @@ read_option(parser *self, int option, const char *value)
     case THREADS:
         options->threads = read_number(self, "--threads", value, 1, MAX_THREADS);
         break;
+    case DISCARD:
+        options->discard.wanted = true;
+        break;
+    case DISCARD_REPLY:
+        read_discard_reply(self, value);
+        break;
+    case DISCARD_HOLD:
+        options->discard.hold = read_number(self, "--discard-hold", value, 0, MAX_HOLD);
+        break;
     }
 }
 
@@ -175,7 +208,8 @@ bool
 vmxd_options_parse(vmxd_options *options, int argc, char **argv, int *exit_code)
 {
     parser self = {.options = options};
-    *options = (vmxd_options){.listen = "127.0.0.1:5081", .threads = default_threads()};
+    *options =
+        (vmxd_options){.listen = "127.0.0.1:5081", .threads = default_threads(), .discard.matches = DISCARD_MATCHES};
     *exit_code = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         if (option == HELP || option == VERSION) {

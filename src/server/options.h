@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/discard.h"
 #include "server/store.h"
 
 typedef struct vmxd_options {
@@ -17,6 +18,7 @@ typedef struct vmxd_options {
     const char *tls_key;
     unsigned threads;
     vmxd_store_options store;
+    vmxd_discard_options discard;
 } vmxd_options;
 
 /*

@@ -105,19 +105,20 @@ create_tls_credentials(const vmxd_server_options *options, vmxd_status *status)
     return credentials;
 }
 
-static bool
-listen_on(vmxd_server *server, const vmxd_server_options *options, vmxd_status *status)
+int
+vmxd_core_listen(grpc_server *core, const vmxd_server_options *options, vmxd_status *status)
 {
     grpc_server_credentials *credentials =
         options->tls_cert ? create_tls_credentials(options, status) : grpc_insecure_server_credentials_create();
     if (!credentials)
-        return false;
-    server->port = grpc_server_add_http2_port(server->acceptor.server, options->listen, credentials);
+        return 0;
+    int port = grpc_server_add_http2_port(core, options->listen, credentials);
     grpc_server_credentials_release(credentials);
-    if (server->port <= 0)
-        return vmxd_invalid(status, "--listen \"%s\": cannot listen there; give a free host:port%s", options->listen,
-                            options->tls_cert ? ", and a certificate that fits its key" : "");
-    return true;
+    if (port > 0)
+        return port;
+    vmxd_invalid(status, "--listen \"%s\": cannot listen there; give a free host:port%s", options->listen,
+                 options->tls_cert ? ", and a certificate that fits its key" : "");
+    return 0;
 }
 
 static bool
@@ -161,7 +162,7 @@ vmxd_server_start(const vmxd_server_options *options, vmxd_status *status)
     server->acceptor = (vmxd_acceptor){create_core(), options->handle, options->user};
     if (!create_loops(server, options->threads))
         vmxd_no_memory(status);
-    else if (listen_on(server, options, status)) {
+    else if ((server->port = vmxd_core_listen(server->acceptor.server, options, status)) > 0) {
         grpc_server_start(server->acceptor.server);
         if (start_threads(server))
             return server;

@@ -32,4 +32,8 @@ vmxd_server_port(const vmxd_server *server);
 void
 vmxd_server_stop(vmxd_server *server, int64_t grace_ms);
 
+/* For servers with a loop of their own: lets `core` listen where the options say; the port, or 0 with the reason. */
+int
+vmxd_core_listen(grpc_server *core, const vmxd_server_options *options, vmxd_status *status);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "api/harness.h"
 
-enum { UPSERTS = 200, RECORDS = 50, WIDE = 1000, DOWN_MS = 500 };
+enum { UPSERTS = 200, RECORDS = 50, WIDE = 1000, DOWN_MS = 300 };
 
 /* Waits, takes the events that come, until `until` have come or `limit_ms`; returns how many have. */
 static size_t
@@ -54,24 +54,12 @@ check_ends(vmx_index *records, const vmx_event *events)
     return failed;
 }
 
-/* Kills the server when a quarter of the upserts is done, and starts it again on its port. */
-static void
-lose_server(server *s, vmx_queue *queue, vmx_event *events)
-{
-    int port = s->port;
-    size_t taken = take(queue, events, 0, UPSERTS / 4, slow_ms(10000));
-    server_kill(s);
-    taken = take(queue, events, taken, UPSERTS, DOWN_MS);
-    *s = server_start(port);
-    taken = take(queue, events, taken, UPSERTS, slow_ms(15000));
-    ck_assert_uint_eq(taken, UPSERTS);
-}
-
 static size_t
 upsert_meanwhile(int io_threads, const char *const *properties, const vmx_retry *retry)
 {
     static vmx_event events[UPSERTS];
     server s = server_start(0);
+    int port = s.port;
     vmx_client *client = open_client(s.endpoint, io_threads, properties);
     vmx_index *records = open_index(client);
     vmx_queue *queue = make_queue(client);
@@ -79,11 +67,19 @@ upsert_meanwhile(int io_threads, const char *const *properties, const vmx_retry 
     options.timeout_ms = slow_ms(10000);
     options.retry = retry;
     int64_t begin = now_ms();
+    size_t taken = 0;
     for (unsigned i = 0; i < UPSERTS; i++) {
+        if (i == UPSERTS / 2) {
+            taken = take(queue, events, 0, UPSERTS / 8, slow_ms(10000));
+            server_kill(&s);
+        }
         options.user = (void *)(uintptr_t)i;
         start_wide_upsert(records, i, RECORDS, WIDE, &options);
     }
-    lose_server(&s, queue, events);
+    taken = take(queue, events, taken, UPSERTS, DOWN_MS);
+    s = server_start(port);
+    taken = take(queue, events, taken, UPSERTS, slow_ms(15000));
+    ck_assert_uint_eq(taken, UPSERTS);
     ck_assert_int_lt(now_ms() - begin, slow_ms(12000));
     size_t failed = check_ends(records, events);
     finish(start_wide_upsert(records, 0, 1, WIDE, NULL));
@@ -105,6 +101,8 @@ START_TEST(patient_upserts_outlive_a_restart)
     static const char *const properties[] = {"retry.budget.tokens", "0", NULL};
     vmx_retry patient;
     vmx_retry_init(&patient, sizeof patient, VMX_RETRY_BULK);
+    patient.initial_backoff_ms = 50;
+    patient.max_backoff_ms = 400;
     ck_assert_uint_eq(upsert_meanwhile(IO_THREADS, properties, &patient), 0);
 }
 END_TEST

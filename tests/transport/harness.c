@@ -358,9 +358,20 @@ is_message(const unsigned char *bytes, size_t len, unsigned seed)
     return true;
 }
 
+static void *
+do_nothing(void *arg)
+{
+    return arg;
+}
+
 size_t
 count_threads(void)
 {
+    static bool started;
+    pthread_t thread;
+    if (!started && vmx_thread_start(&thread, "first", do_nothing, NULL))
+        pthread_join(thread, NULL);
+    started = true;
     size_t count = 0;
     DIR *dir = opendir("/proc/self/task");
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))

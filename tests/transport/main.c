@@ -8,6 +8,7 @@ main(void)
     Suite *suite = suite_create("transport");
     suite_add_tcase(suite, contract_cases());
     suite_add_tcase(suite, grpc_cases());
+    suite_add_tcase(suite, memory_cases());
     suite_add_tcase(suite, reach_cases());
     suite_add_tcase(suite, tls_cases());
     SRunner *runner = srunner_create(suite);

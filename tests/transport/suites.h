@@ -11,6 +11,8 @@ contract_cases(void);
 TCase *
 grpc_cases(void);
 TCase *
+memory_cases(void);
+TCase *
 reach_cases(void);
 TCase *
 tls_cases(void);

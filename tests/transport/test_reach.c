@@ -79,7 +79,6 @@ START_TEST(refused_port_was_never_reached)
     ck_assert_int_eq(r.reach, VMX_REACH_NONE);
     ck_assert_int_eq(strncmp(r.text, "failed to connect to all addresses", 34), 0);
     ck_assert_ptr_nonnull(strstr(r.text, "Connection refused"));
-    record_close(&r);
     call_raw(&r, raw_refused_port(), true, 300);
     ck_assert_int_eq(r.code, VMX_GRPC_DEADLINE_EXCEEDED);
     ck_assert_int_eq(r.reach, VMX_REACH_NONE);

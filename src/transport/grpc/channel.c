@@ -150,9 +150,12 @@ state_of(grpc_connectivity_state state)
 static void
 watch(vmx_grpc_channel *channel)
 {
-    vmx_tsan_release(&channel->watch_tag);
-    grpc_channel_watch_connectivity_state(channel->channel, channel->watched, gpr_inf_future(GPR_CLOCK_MONOTONIC),
-                                          channel->home->queue, &channel->watch_tag);
+    grpc_channel *watched = channel->channel;
+    grpc_connectivity_state state = channel->watched;
+    grpc_completion_queue *queue = channel->home->queue;
+    vmx_tsan_release(&channel->watch_tag); /* from here on the channel is the home thread's */
+    grpc_channel_watch_connectivity_state(watched, state, gpr_inf_future(GPR_CLOCK_MONOTONIC), queue,
+                                          &channel->watch_tag);
 }
 
 /* Home's thread, as is run_close: so a watch is never started on a channel that is destroyed. */

@@ -7,7 +7,7 @@ SKIPPED = (".git", ".cache", "__pycache__")
 
 def tracked(root, suffixes):
     """Paths relative to root, sorted, of the files with one of the suffixes. A file that was deleted is left out."""
-    command = ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "-C", root, "ls-files", "-z"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
         listed = done.stdout.decode().split("\0") if done.returncode == 0 else walk(root)

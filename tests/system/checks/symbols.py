@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The symbols that libvecmux.so exports are exactly the functions that the public headers declare.
+"""The symbols that a library of ours exports are exactly the functions that its public headers declare.
 
-usage: symbols.py ROOT LIBRARY
+usage: symbols.py ROOT LIBRARY [--only | --except] [HEADER...]; all headers of include/vecmux, only these, or all but these
 """
 import os
 import re
@@ -12,10 +12,17 @@ DECLARATION = re.compile(r"^VMX_API\b[^;()]*?\b(\w+)\s*\(", re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
-def declared(root):
+def headers(directory, choice):
+    names = set(os.listdir(directory))
+    if not choice:
+        return names
+    return names & set(choice[1:]) if choice[0] == "--only" else names - set(choice[1:])
+
+
+def declared(root, choice):
     names = set()
     directory = os.path.join(root, "include/vecmux")
-    for header in os.listdir(directory):
+    for header in headers(directory, choice):
         with open(os.path.join(directory, header), encoding="utf-8") as file:
             names.update(DECLARATION.findall(COMMENT.sub("", file.read())))
     return names
@@ -29,7 +36,7 @@ def exported(library):
 
 
 def main():
-    header, library = declared(sys.argv[1]), exported(sys.argv[2])
+    header, library = declared(sys.argv[1], sys.argv[3:]), exported(sys.argv[2])
     for name in sorted(library - header):
         print(f"{name}: exported, but declared in no public header")
     for name in sorted(header - library):

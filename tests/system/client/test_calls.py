@@ -351,7 +351,7 @@ class Calls:
         for code, status, outcome, attempts in (
                 ("INVALID_ARGUMENT", "VMX_ERR_REJECTED", "REJECTED", 1), ("NOT_FOUND", "VMX_ERR_NOT_FOUND", "REJECTED", 1),
                 ("RESOURCE_EXHAUSTED", "VMX_ERR_RESOURCE_EXHAUSTED", "REJECTED", 2),
-                ("INTERNAL", "VMX_ERR_SERVER", "REJECTED", 1), ("UNAVAILABLE", "VMX_ERR_UNAVAILABLE", "REJECTED", 2)):
+                ("INTERNAL", "VMX_ERR_SERVER", "UNKNOWN", 1), ("UNAVAILABLE", "VMX_ERR_UNAVAILABLE", "REJECTED", 2)):
             for _ in range(attempts):
                 self.stub.answer("Upsert", code=grpc.StatusCode[code], text="because of é",
                                  trailing=[("x-request-id", "r1")])

@@ -143,13 +143,14 @@ class Connecting(Case):
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory()
         os.mkdir(cls.directory.name + "/other")
-        cls.ca, certificate, key = certificates.make(cls.directory.name, "localhost")
-        cls.other_ca = certificates.make(cls.directory.name + "/other", "localhost")[0]
+        names = "DNS:server.example,IP:127.0.0.1"
+        cls.ca, certificate, key = certificates.make(cls.directory.name, names)
+        cls.other_ca = certificates.make(cls.directory.name + "/other", names)[0]
         with open(key, "rb") as key_file, open(certificate, "rb") as certificate_file:
             pair = (key_file.read(), certificate_file.read())
         cls.plain = Stub(api_key="right")
         cls.secure = Stub(credentials=grpc.ssl_server_credentials([pair]))
-        cls.secure_endpoint = f"https://localhost:{cls.secure.port}"
+        cls.secure_endpoint = "https://" + cls.secure.target
 
     @classmethod
     def tearDownClass(cls):
@@ -187,7 +188,7 @@ class Connecting(Case):
         with open(self.ca, encoding="ascii") as file:
             pem = file.read()
         with Driver(endpoint=self.secure.target, tls="on", **{"tls.ca.pem": pem,
-                                                              "tls.server.name": "localhost"}) as driver:
+                                                              "tls.server.name": "server.example"}) as driver:
             self.assertEqual(driver(**QUERY)["status"], "VMX_OK")
 
     def test_wrong_authority(self):

@@ -1,0 +1,312 @@
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data.h"
+
+#define EXIT_USAGE           2
+#define MAX_IN_FLIGHT        100000
+#define MAX_DIMENSION        20000
+#define MAX_SECONDS          86400
+#define VECTOR_FRAMING_BYTES 24 /* tags and lengths of a vector, its values and its metadata, at most */
+
+enum {
+    ENDPOINT = 256,
+    TLS_CA,
+    API_KEY,
+    IN_FLIGHT,
+    DIMENSION,
+    TOP_K,
+    BATCH,
+    BATCH_BYTES,
+    PAYLOAD,
+    WITH_VALUES,
+    WITH_METADATA,
+    SEED,
+    SECONDS,
+    WARM_UP,
+    RATE,
+    DRIVEN,
+    CHANNELS,
+    PROCESSES,
+    WEIGHTS,
+    IDS,
+    ID_COUNT,
+    JSON,
+    SET,
+    HELP
+};
+
+static const struct option long_options[] = {
+    {"endpoint", required_argument, NULL, ENDPOINT},
+    {"tls-ca", required_argument, NULL, TLS_CA},
+    {"api-key", required_argument, NULL, API_KEY},
+    {"in-flight", required_argument, NULL, IN_FLIGHT},
+    {"dimension", required_argument, NULL, DIMENSION},
+    {"top-k", required_argument, NULL, TOP_K},
+    {"batch", required_argument, NULL, BATCH},
+    {"batch-bytes", required_argument, NULL, BATCH_BYTES},
+    {"payload", required_argument, NULL, PAYLOAD},
+    {"with-values", no_argument, NULL, WITH_VALUES},
+    {"with-metadata", no_argument, NULL, WITH_METADATA},
+    {"seed", required_argument, NULL, SEED},
+    {"seconds", required_argument, NULL, SECONDS},
+    {"warm-up", required_argument, NULL, WARM_UP},
+    {"rate", required_argument, NULL, RATE},
+    {"driven", no_argument, NULL, DRIVEN},
+    {"channels", required_argument, NULL, CHANNELS},
+    {"processes", required_argument, NULL, PROCESSES},
+    {"weights", required_argument, NULL, WEIGHTS},
+    {"ids", required_argument, NULL, IDS},
+    {"id-count", required_argument, NULL, ID_COUNT},
+    {"json", no_argument, NULL, JSON},
+    {"set", required_argument, NULL, SET},
+    {"help", no_argument, NULL, HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "\n"
+    "  --endpoint HOST:PORT   the server                                        (127.0.0.1:5081)\n"
+    "  --tls-ca FILE          speak TLS, and trust this PEM file                (plain text)\n"
+    "  --api-key KEY          sent with every call                              (none)\n"
+    "  --in-flight N[,N...]   calls in flight, one row each; of the scenario channels: connections\n"
+    "  --dimension N          of the vectors                                    (768)\n"
+    "  --top-k N              matches asked for                                 (10)\n"
+    "  --with-values, --with-metadata   queries ask for those of the matches\n"
+    "  --batch N              vectors of an upsert                              (as many as --batch-bytes)\n"
+    "  --batch-bytes N        encoded bytes of an upsert, at most               (1900000)\n"
+    "  --payload N            bytes of text in each vector's metadata           (0: no metadata)\n"
+    "  --seconds S            of each measurement                               (3)\n"
+    "  --warm-up S            before each measurement                           (1)\n"
+    "  --rate R               open loop: operations/s, latency from the intended start   (closed loop)\n"
+    "  --driven               no thread of vecmux's: io.threads=0               (one in the background)\n"
+    "  --channels N           connections                                       (1)\n"
+    "  --processes N          as many processes, their numbers added up         (1)\n"
+    "  --weights U,Q,F,D      mixed: shares of upsert, query, fetch, delete     (10,70,15,5)\n"
+    "  --ids zipfian|uniform  mixed: how often each id is used                  (zipfian)\n"
+    "  --id-count N           mixed, upsert: how many ids there are             (10000)\n"
+    "  --seed N               of all that is random                             (1)\n"
+    "  --set NAME=VALUE       a property of vecmux's (docs/CONFIGURATION.md); many times\n"
+    "  --json                 for machines\n"
+    "  --help\n";
+
+static bool
+refuse(const char *option, const char *value, const char *remedy)
+{
+    fprintf(stderr, "bench: %s \"%s\": %s\n", option, value, remedy);
+    return false;
+}
+
+static bool
+read_count(const char *option, const char *text, size_t min, size_t max, size_t *count)
+{
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    *count = value;
+    if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && value >= min && value <= max)
+        return true;
+    char remedy[80];
+    snprintf(remedy, sizeof remedy, "must be a number from %zu to %zu", min, max);
+    return refuse(option, text, remedy);
+}
+
+static bool
+read_real(const char *option, const char *text, double max, double *value)
+{
+    char *end;
+    *value = strtod(text, &end);
+    if (end != text && *end == '\0' && *value >= 0 && *value <= max)
+        return true;
+    return refuse(option, text, "must be a number that is not negative");
+}
+
+static bool
+read_levels(bench_options *options, char *text)
+{
+    options->level_count = 0;
+    for (char *item = strtok(text, ","); item; item = strtok(NULL, ",")) {
+        if (options->level_count == BENCH_MAX_LEVELS)
+            return refuse("--in-flight", item, "too many numbers");
+        if (!read_count("--in-flight", item, 1, MAX_IN_FLIGHT, &options->levels[options->level_count++]))
+            return false;
+    }
+    return options->level_count > 0 || refuse("--in-flight", text, "must be numbers with commas between them");
+}
+
+static bool
+read_weights(bench_weights *weights, const char *text)
+{
+    char rest;
+    int found = sscanf(text, "%u,%u,%u,%u%c", &weights->upsert, &weights->query, &weights->fetch, &weights->del, &rest);
+    if (found == 4 && weights->upsert + weights->query + weights->fetch + weights->del > 0)
+        return true;
+    return refuse("--weights", text, "must be four numbers, not all 0");
+}
+
+static bool
+read_ids(bench_options *options, const char *text)
+{
+    options->zipfian = strcmp(text, "zipfian") == 0;
+    return options->zipfian || strcmp(text, "uniform") == 0 || refuse("--ids", text, "must be zipfian or uniform");
+}
+
+static bool
+read_setting(bench_options *options, const char *text)
+{
+    if (!strchr(text, '=') || options->setting_count == BENCH_MAX_SETTINGS)
+        return refuse("--set", text, "must be name=value, at most 32 times");
+    options->settings[options->setting_count++] = text;
+    return true;
+}
+
+/* The options that are numbers. */
+static bool
+read_number_option(bench_options *options, int option, char *value)
+{
+    size_t number = 0;
+    bool good;
+    switch (option) {
+    case DIMENSION:
+        return read_count("--dimension", value, 1, MAX_DIMENSION, &options->dimension);
+    case TOP_K:
+        good = read_count("--top-k", value, 1, 10000, &number);
+        options->top_k = (uint32_t)number;
+        return good;
+    case BATCH:
+        return read_count("--batch", value, 1, 100000, &options->batch);
+    case BATCH_BYTES:
+        return read_count("--batch-bytes", value, 1, 64 << 20, &options->batch_bytes);
+    case PAYLOAD:
+        return read_count("--payload", value, 0, BENCH_MAX_PAYLOAD, &options->payload);
+    case SEED:
+        good = read_count("--seed", value, 0, UINT32_MAX, &number);
+        options->seed = number;
+        return good;
+    case CHANNELS:
+        return read_count("--channels", value, 1, 64, &options->channels);
+    case PROCESSES:
+        return read_count("--processes", value, 1, 256, &options->processes);
+    case ID_COUNT:
+        return read_count("--id-count", value, 1, 100000000, &options->id_count);
+    case SECONDS:
+        return read_real("--seconds", value, MAX_SECONDS, &options->seconds);
+    case WARM_UP:
+        return read_real("--warm-up", value, MAX_SECONDS, &options->warm_up_s);
+    case RATE:
+        return read_real("--rate", value, 1e7, &options->rate);
+    default:
+        return false; /* getopt has told what is wrong */
+    }
+}
+
+static bool
+read_option(bench_options *options, int option, char *value)
+{
+    switch (option) {
+    case ENDPOINT:
+        options->endpoint = value;
+        return true;
+    case TLS_CA:
+        options->tls_ca = value;
+        return true;
+    case API_KEY:
+        options->api_key = value;
+        return true;
+    case IN_FLIGHT:
+        return read_levels(options, value);
+    case WITH_VALUES:
+        return options->with_values = true;
+    case WITH_METADATA:
+        return options->with_metadata = true;
+    case DRIVEN:
+        return options->driven = true;
+    case JSON:
+        return options->json = true;
+    case WEIGHTS:
+        return read_weights(&options->weights, value);
+    case IDS:
+        return read_ids(options, value);
+    case SET:
+        return read_setting(options, value);
+    default:
+        return read_number_option(options, option, value);
+    }
+}
+
+bool
+bench_options_parse(bench_options *options, int argc, char **argv, const char *head, int *exit_code)
+{
+    *options = (bench_options){.endpoint = "127.0.0.1:5081",
+                               .dimension = 768,
+                               .top_k = 10,
+                               .batch_bytes = 1900000,
+                               .seed = 1,
+                               .seconds = 3,
+                               .warm_up_s = 1,
+                               .channels = 1,
+                               .processes = 1,
+                               .weights = {10, 70, 15, 5},
+                               .zipfian = true,
+                               .id_count = 10000};
+    *exit_code = EXIT_USAGE;
+    for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        if (option == HELP) {
+            printf("%s%s", head, help);
+            *exit_code = EXIT_SUCCESS;
+            return false;
+        }
+        if (!read_option(options, option, optarg))
+            return false;
+    }
+    if (optind + 1 != argc)
+        return refuse("argument", optind < argc ? argv[optind + 1] : "", "name one scenario; see --help");
+    options->scenario = argv[optind];
+    return true;
+}
+
+/* In flight, but of `channels` connections; 0 ends a list. */
+static const struct {
+    const char *scenario;
+    size_t levels[BENCH_MAX_LEVELS];
+} default_levels[] = {
+    {"upsert", {8}}, {"latency", {1}}, {"scale", {1, 10, 100, 1000, 10000}}, {"channels", {1, 2, 4, 8, 16}},
+    {"decode", {4}}, {NULL, {32}},
+};
+
+size_t
+bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVELS])
+{
+    const size_t *from = options->levels;
+    if (options->level_count == 0) {
+        size_t i = 0;
+        while (default_levels[i].scenario && strcmp(default_levels[i].scenario, options->scenario) != 0)
+            i++;
+        from = default_levels[i].levels;
+    }
+    size_t count = 0;
+    for (; count < BENCH_MAX_LEVELS && from[count] > 0; count++)
+        levels[count] = from[count];
+    return count;
+}
+
+size_t
+bench_options_vector_bytes(const bench_options *options)
+{
+    size_t metadata = options->payload > 0 ? options->payload + sizeof BENCH_PAYLOAD_FIELD + VECTOR_FRAMING_BYTES : 0;
+    return 4 * options->dimension + BENCH_ID_BYTES + VECTOR_FRAMING_BYTES + metadata;
+}
+
+size_t
+bench_options_batch(const bench_options *options)
+{
+    if (options->batch > 0)
+        return options->batch;
+    size_t fitting = options->batch_bytes / bench_options_vector_bytes(options);
+    return fitting < 1 ? 1 : fitting > BENCH_MAX_BATCH ? BENCH_MAX_BATCH : fitting;
+}

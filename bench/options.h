@@ -1,0 +1,69 @@
+/*
+ * options.h: the command line that vecmux-bench and the C and C++ peers share.
+ */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BENCH_MAX_LEVELS = 16, BENCH_MAX_SETTINGS = 32 };
+
+/* Shares of the mixed load, in any unit. */
+typedef struct bench_weights {
+    unsigned upsert;
+    unsigned query;
+    unsigned fetch;
+    unsigned del;
+} bench_weights;
+
+typedef struct bench_options {
+    const char *scenario;
+    const char *endpoint;            /* "host:port" */
+    const char *tls_ca;              /* PEM file, or NULL for plain text */
+    const char *api_key;             /* NULL: none is sent */
+    size_t levels[BENCH_MAX_LEVELS]; /* calls in flight, one measurement each; of `channels`, connections */
+    size_t level_count;              /* 0: as the scenario likes */
+    size_t dimension;
+    uint32_t top_k;
+    size_t batch;       /* vectors of an upsert, or 0 */
+    size_t batch_bytes; /* with batch 0: as many as fit */
+    size_t payload;     /* bytes of text in each vector's metadata */
+    bool with_values;   /* queries ask for the values of what they find */
+    bool with_metadata;
+    uint64_t seed;
+    double seconds;
+    double warm_up_s;
+    double rate; /* operations/s of the open loop; 0: closed loop */
+    bool driven; /* no thread of vecmux's: io.threads=0 */
+    size_t channels;
+    size_t processes;
+    bench_weights weights;
+    bool zipfian;    /* ids of the mixed load */
+    size_t id_count; /* how many different ids there are */
+    bool json;
+    const char *settings[BENCH_MAX_SETTINGS]; /* "name=value", properties of vecmux */
+    size_t setting_count;
+} bench_options;
+
+/*
+ * Reads the arguments; the texts stay in `argv`. False when the program must end now with `*exit_code`: --help has
+ * printed `head` and the options on stdout, a mistake one line on stderr.
+ */
+bool
+bench_options_parse(bench_options *options, int argc, char **argv, const char *head, int *exit_code);
+
+/* The --in-flight numbers, or those that the scenario has by default; how many there are. */
+size_t
+bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVELS]);
+
+/* How many vectors one upsert carries. */
+size_t
+bench_options_batch(const bench_options *options);
+
+/* Bytes of one vector in an upsert, encoded. */
+size_t
+bench_options_vector_bytes(const bench_options *options);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * request.h: requests of the Pinecone data plane as ready bytes, for the peers that are floors: they encode nothing while
+ * they are measured.
+ */
+#ifndef BENCH_PEERS_REQUEST_H
+#define BENCH_PEERS_REQUEST_H
+
+#include <grpc/slice.h>
+
+#include "../data.h"
+#include "../meter.h"
+
+/* What a raw peer sends, in turn. */
+typedef struct raw_requests {
+    const char *path; /* "/VectorService/Query"; static */
+    grpc_slice messages[BENCH_QUERIES];
+    size_t count;
+    double payload_bytes; /* of vectors in each */
+} raw_requests;
+
+/*
+ * The requests of the scenario: query, latency, scale, decode, channels (BENCH_QUERIES queries), upsert (one batch). The
+ * same vectors and ids as vecmux-bench sends. False for another scenario.
+ */
+bool
+raw_requests_init(raw_requests *requests, const bench_options *options);
+
+void
+raw_requests_free(raw_requests *requests);
+
+#endif

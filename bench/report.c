@@ -1,0 +1,111 @@
+#include "report.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "report_json.h"
+
+bench_row *
+bench_report_add(bench_report *report, size_t in_flight, const char *label_format, ...)
+{
+    report->rows = realloc(report->rows, (report->row_count + 1) * sizeof *report->rows);
+    if (!report->rows)
+        abort();
+    bench_row *row = &report->rows[report->row_count++];
+    *row = (bench_row){.in_flight = in_flight, .channels = report->options->channels, .rss_per_call = -1};
+    bench_histogram_reset(&row->latency);
+    va_list args;
+    va_start(args, label_format);
+    vsnprintf(row->label, sizeof row->label, label_format, args);
+    va_end(args);
+    return row;
+}
+
+void
+bench_report_free(bench_report *report)
+{
+    free(report->rows);
+    report->rows = NULL;
+    report->row_count = 0;
+}
+
+static void
+print_head(const bench_report *report)
+{
+    const bench_options *options = report->options;
+    printf("%s: %s against %s%s, %zu dimensions", options->scenario, report->client, options->endpoint,
+           options->tls_ca ? " with TLS" : "", options->dimension);
+    if (options->rate > 0)
+        printf(", open loop at %.0f operations/s", options->rate);
+    if (options->processes > 1)
+        printf(", %zu processes", options->processes);
+    printf("; %g s after %g s of warm-up, seed %llu\n%s\n\n", options->seconds, options->warm_up_s,
+           (unsigned long long)options->seed, report->versions);
+    printf("%-26s %9s %8s %7s %8s %8s %8s %8s %8s %8s %7s %7s %6s %6s\n", "", "", "payload", "CPU us", "latency us", "",
+           "", "", "", "", "peak", "allocs", "tries", "");
+    printf("%-26s %9s %8s %7s %8s %8s %8s %8s %8s %8s %7s %7s %6s %6s\n", "", "op/s", "MB/s", "per op", "p50", "p90",
+           "p99", "p99.9", "p99.99", "max", "RSS MB", "per op", "per op", "errors");
+}
+
+static void
+print_latency(const bench_histogram *latency)
+{
+    static const double quantiles[] = {0.5, 0.9, 0.99, 0.999, 0.9999};
+    for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
+        printf(" %8.1f", (double)bench_histogram_quantile(latency, quantiles[i]) / 1e3);
+    printf(" %8.1f", (double)latency->max / 1e3);
+}
+
+static void
+print_row(const bench_row *row)
+{
+    double operations = (double)row->operations;
+    double done = operations + (double)row->errors;
+    printf("%-26s %9.0f %8.1f %7.2f", row->label, operations / row->seconds,
+           operations * row->payload_bytes / row->seconds / 1e6, (row->user_s + row->system_s) * 1e6 / done);
+    print_latency(&row->latency);
+    printf(" %7.1f", (double)row->peak_rss_kb / 1024);
+    if (row->has_allocations)
+        printf(" %7.2f", (double)row->allocations / done);
+    else
+        printf(" %7s", "-");
+    if (row->attempts > 0)
+        printf(" %6.3f", (double)row->attempts / done);
+    else
+        printf(" %6s", "-");
+    printf(" %6llu\n", (unsigned long long)row->errors);
+}
+
+static void
+print_notes(const bench_report *report)
+{
+    for (size_t i = 0; i < report->row_count; i++)
+        if (report->rows[i].in_flight >= 100 && report->rows[i].rss_per_call >= 0)
+            printf("%s: %.1f KB of memory for each\n", report->rows[i].label, report->rows[i].rss_per_call / 1024);
+    printf("\nCPU is of the client's process. Bytes on the wire (estimated): %.0f per operation.\n",
+           report->row_count > 0 ? report->rows[0].wire_bytes : 0);
+}
+
+static void
+print_table(const bench_report *report)
+{
+    print_head(report);
+    for (size_t i = 0; i < report->row_count; i++)
+        print_row(&report->rows[i]);
+    print_notes(report);
+}
+
+int
+bench_report_print(const bench_report *report)
+{
+    bool good = !report->failed && report->row_count > 0;
+    for (size_t i = 0; i < report->row_count; i++)
+        good = good && report->rows[i].operations > 0;
+    if (report->options->json)
+        good = bench_report_print_json(report) && good;
+    else
+        print_table(report);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
