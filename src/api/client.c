@@ -75,6 +75,8 @@ client_destroy(vmx_host *host)
     vmx_latency_destroy(&client->caller.reads);
     vmx_buffer_free(&client->authorities);
     vmx_log_close(client->log);
+    if (client->memory != NULL)
+        vmx_memory_detach(client->memory);
     vmx_config_free(client->config);
     vmx_host_destroy(host);
     vmx_dealloc(client);
@@ -183,6 +185,20 @@ health_rules(const vmx_config *config)
     };
 }
 
+static void
+on_memory_changed(void *user)
+{
+    vmx_host_changed(user);
+}
+
+static vmx_status
+make_memory(vmx_client *client, vmx_error *error)
+{
+    size_t limit_bytes = (size_t)vmx_config_int(client->config, "memory.limit.bytes");
+    client->memory = vmx_memory_new(limit_bytes, on_memory_changed, &client->host);
+    return client->memory != NULL ? VMX_OK : vmx_error_no_memory(error);
+}
+
 static vmx_status
 open_pool(vmx_client *client, vmx_error *error)
 {
@@ -245,6 +261,8 @@ static vmx_status
 connect_client(vmx_client *client, uint64_t seed, vmx_error *error)
 {
     vmx_status status = read_config(client, error);
+    if (status == VMX_OK)
+        status = make_memory(client, error);
     if (status != VMX_OK)
         return status;
     init_caller(client, seed);

@@ -14,6 +14,7 @@
 #include "core/buffer.h"
 #include "core/endpoint.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "engine/engine.h"
 #include "op/host.h"
 #include "rpc/call.h"
@@ -25,6 +26,7 @@ struct vmx_client {
     vmx_transport *transport;
     vmx_transport *clock; /* whose time is not CLOCK_MONOTONIC; NULL: the transport's is, or there is none any more */
     vmx_pool *pool;
+    vmx_memory *memory; /* the budget of what is encoded */
     vmx_engine engine;
     vmx_caller caller;
     vmx_log *log;            /* NULL: none */

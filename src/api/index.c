@@ -1,5 +1,6 @@
 #include <vecmux/index.h>
 
+#include "api/index.h"
 #include "api/run.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -7,11 +8,6 @@
 #include "core/sync.h"
 
 #define MAX_NAMESPACE_BYTES 512
-
-struct vmx_index {
-    vmx_client *client; /* holds a reference */
-    char *name_space;
-};
 
 /* --- the handle ---------------------------------------------------------------------------------------------------- */
 

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "api/call_options.h"
-#include "api/lender.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/lender.h"
 #include "core/sized.h"
 #include "core/sync.h"
 

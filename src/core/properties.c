@@ -131,6 +131,9 @@ static const vmx_property_row rows[] = {
         "A connection whose server does not answer that question within this time is closed."),
 
     INT("receive.limit.bytes", "16m", 1024, 2147483647, "bytes", "The largest reply that is accepted."),
+    INT("memory.limit.bytes", "64m", 65536, 1099511627776, "bytes",
+        "What encoded vectors may take in memory, waiting or on their way, until the network has let go of them. Puts "
+        "wait for room, or say that there is none."),
     INT("upsert.max.vectors", "0", 0, 1000000, "",
         "Vectors that one upsert may carry; more are refused before anything is sent. 0: the engine's limit "
         "(pinecone: 1000)."),

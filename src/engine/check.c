@@ -21,9 +21,9 @@ vmx_vectors_at(const vmx_vectors *vectors, size_t i, vmx_vector *vector)
 }
 
 void
-vmx_check_name_vector(char name[VMX_CHECK_NAME_SIZE], size_t i, vmx_str id)
+vmx_check_name_vector(char name[VMX_CHECK_NAME_SIZE], const char *verb, size_t i, vmx_str id)
 {
-    snprintf(name, VMX_CHECK_NAME_SIZE, "upsert: vector %zu (id \"%.*s\")", i, vmx_error_clip(id),
+    snprintf(name, VMX_CHECK_NAME_SIZE, "%s: vector %zu (id \"%.*s\")", verb, i, vmx_error_clip(id),
              id.ptr != NULL ? id.ptr : "");
 }
 
@@ -87,25 +87,30 @@ vmx_check_parts(const char *what, vmx_floats dense, vmx_sparse sparse, vmx_error
     return status == VMX_OK ? vmx_check_sparse(what, sparse, error) : status;
 }
 
-static vmx_status
-check_vector(const vmx_vector *vector, size_t i, size_t dimension, const vmx_limits *limits, vmx_error *error)
+vmx_status
+vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx_limits *limits, vmx_error *error)
 {
     char name[VMX_CHECK_NAME_SIZE];
-    vmx_check_name_vector(name, i, vector->id);
+    vmx_check_name_vector(name, verb, i, vector->id);
     vmx_status status = vmx_check_id(name, vector->id, error);
     if (status == VMX_OK)
         status = vmx_check_parts(name, vector->values, vector->sparse, error);
-    if (status != VMX_OK)
-        return status;
-    if (vector->values.len != dimension)
-        return vmx_error_set(error, VMX_ERR_INVALID,
-                             "%s: %zu dimensions, but vector 0 has %zu; a batch has one dimension", name,
-                             vector->values.len, dimension);
-    if (vector->metadata.len > limits->metadata_bytes)
-        return vmx_error_set(error, VMX_ERR_INVALID,
-                             "%s: metadata of %zu bytes; at most %zu are allowed (metadata.max.bytes)", name,
-                             vector->metadata.len, limits->metadata_bytes);
-    return VMX_OK;
+    if (status == VMX_OK && vector->metadata.len > limits->metadata_bytes)
+        status = vmx_error_set(error, VMX_ERR_INVALID,
+                               "%s: metadata of %zu bytes; at most %zu are allowed (metadata.max.bytes)", name,
+                               vector->metadata.len, limits->metadata_bytes);
+    return status;
+}
+
+static vmx_status
+check_dimension(const vmx_vector *vector, size_t i, size_t dimension, vmx_error *error)
+{
+    char name[VMX_CHECK_NAME_SIZE];
+    if (vector->values.len == dimension)
+        return VMX_OK;
+    vmx_check_name_vector(name, "upsert", i, vector->id);
+    return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu dimensions, but vector 0 has %zu; a batch has one dimension",
+                         name, vector->values.len, dimension);
 }
 
 vmx_status
@@ -124,7 +129,9 @@ vmx_check_vectors(const vmx_vectors *vectors, const vmx_limits *limits, vmx_erro
         vmx_vectors_at(vectors, i, &vector);
         if (i == 0)
             dimension = vector.values.len;
-        vmx_status status = check_vector(&vector, i, dimension, limits, error);
+        vmx_status status = vmx_check_vector("upsert", &vector, i, limits, error);
+        if (status == VMX_OK)
+            status = check_dimension(&vector, i, dimension, error);
         if (status != VMX_OK)
             return status;
     }

@@ -18,7 +18,7 @@ vmx_vectors_at(const vmx_vectors *vectors, size_t i, vmx_vector *vector);
 
 /* "upsert: vector 3 (id \"a\")" */
 void
-vmx_check_name_vector(char name[VMX_CHECK_NAME_SIZE], size_t i, vmx_str id);
+vmx_check_name_vector(char name[VMX_CHECK_NAME_SIZE], const char *verb, size_t i, vmx_str id);
 
 /* 1 to 512 bytes, UTF-8, no NUL. */
 vmx_status
@@ -31,6 +31,10 @@ vmx_check_finite(const char *what, const char *part, const float *values, size_t
 /* At most 2,048 pairs, finite. */
 vmx_status
 vmx_check_sparse(const char *what, vmx_sparse sparse, vmx_error *error);
+
+/* One record by itself: id, values, sparse part, the size of metadata. `verb` begins the message: "upsert". */
+vmx_status
+vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx_limits *limits, vmx_error *error);
 
 /* The whole batch: ids, dimensions, values, sparse parts, the size of metadata. */
 vmx_status

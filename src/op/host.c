@@ -48,10 +48,10 @@ vmx_host_release(vmx_host *host)
 }
 
 bool
-vmx_host_add(vmx_host *host, vmx_op *op)
+vmx_host_add(vmx_host *host, vmx_op *op, bool nested)
 {
     pthread_mutex_lock(&host->lock);
-    bool open = !host->locked.closing;
+    bool open = !host->locked.closing || (nested && host->locked.running_count > 0);
     if (open) {
         op->run_prev = NULL;
         op->run_next = host->locked.running;

@@ -58,9 +58,10 @@ vmx_host_acquire(vmx_host *host);
 void
 vmx_host_release(vmx_host *host);
 
-/* Notes that `op` runs; false when the host is closing. */
+/* Notes that `op` runs; false when the host is closing. `nested`: on behalf of an operation that runs, which a closing
+ * host waits for: it may begin all the same. */
 bool
-vmx_host_add(vmx_host *host, vmx_op *op);
+vmx_host_add(vmx_host *host, vmx_op *op, bool nested);
 void
 vmx_host_remove(vmx_host *host, vmx_op *op);
 

@@ -96,14 +96,26 @@ vmx_op_fini(vmx_op *op)
     vmx_host_release(op->host);
 }
 
-bool
-vmx_op_begin(vmx_op *op)
+static bool
+begin(vmx_op *op, bool nested)
 {
     vmx_op_acquire(op);
-    if (vmx_host_add(op->host, op))
+    if (vmx_host_add(op->host, op, nested))
         return true;
     atomic_fetch_sub(&op->refs, 1);
     return false;
+}
+
+bool
+vmx_op_begin(vmx_op *op)
+{
+    return begin(op, false);
+}
+
+bool
+vmx_op_begin_nested(vmx_op *op)
+{
+    return begin(op, true);
 }
 
 vmx_op *

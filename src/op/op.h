@@ -50,6 +50,7 @@ struct vmx_op {
     vmx_op *queue_prev, *queue_next;
     bool queued;
     bool detached;
+    bool queue_owns; /* nobody has the handle until its event is polled: a queue that drops the event frees the op */
 };
 
 /* Zeroed memory becomes an op with one reference (the user's) that is not running yet. */
@@ -59,6 +60,10 @@ vmx_op_init(vmx_op *op, const vmx_op_vtable *vtable, const char *name, vmx_host 
 /* Begins to run: takes the running reference. False when the host is closing; then nothing has changed. */
 bool
 vmx_op_begin(vmx_op *op);
+
+/* Likewise, on behalf of another operation that runs (a writer): a closing host does not refuse it. */
+bool
+vmx_op_begin_nested(vmx_op *op);
 
 /* For the destroy function: gives back what vmx_op_init took. */
 void

@@ -169,7 +169,8 @@ vmx_queue_push(vmx_queue *queue, vmx_op *op)
     void *user = NULL;
     vmx_queue_acquire(queue);
     pthread_mutex_lock(&queue->lock);
-    if (!op->detached && !queue->locked.freed) {
+    bool dropped = op->detached || queue->locked.freed;
+    if (!dropped) {
         bool was_empty = queue->locked.head == NULL;
         link_locked(queue, op);
         signal_locked(queue);
@@ -182,6 +183,8 @@ vmx_queue_push(vmx_queue *queue, vmx_op *op)
         }
     }
     pthread_mutex_unlock(&queue->lock);
+    if (dropped && op->queue_owns)
+        vmx_op_release(op);
     if (wakeup != NULL)
         call_wakeup(queue, wakeup, user);
     vmx_queue_release(queue);
@@ -299,8 +302,20 @@ vmx_queue_free(vmx_queue *queue)
     pthread_mutex_lock(&queue->lock);
     queue->locked.freed = true;
     queue->locked.wakeup = NULL;
-    while (queue->locked.head != NULL)
-        unlink_locked(queue, queue->locked.head);
+    vmx_op *owned = NULL;
+    while (queue->locked.head != NULL) {
+        vmx_op *op = queue->locked.head;
+        unlink_locked(queue, op);
+        if (op->queue_owns) {
+            op->queue_next = owned;
+            owned = op;
+        }
+    }
     pthread_mutex_unlock(&queue->lock);
+    while (owned != NULL) {
+        vmx_op *op = owned;
+        owned = op->queue_next;
+        vmx_op_release(op);
+    }
     vmx_queue_release(queue);
 }

@@ -35,7 +35,8 @@ size_t
 vmx_batch_own_bytes(const vmx_vector_item *first, size_t max_vectors, size_t max_bytes, bool lent)
 {
     size_t capacity = capacity_for(first, max_vectors, max_bytes);
-    return sizeof(vmx_batch) + capacity * (sizeof(vmx_entry) + ID_BYTES) + pieces_for(capacity, max_bytes, lent) * sizeof(vmx_slice);
+    return sizeof(vmx_batch) + capacity * (sizeof(vmx_entry) + ID_BYTES) +
+           pieces_for(capacity, max_bytes, lent) * sizeof(vmx_slice);
 }
 
 vmx_batch *

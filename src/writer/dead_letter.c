@@ -29,8 +29,7 @@ vmx_dead_letter_open(vmx_str path, int *descriptor, vmx_error *error)
     vmx_dealloc(name);
     if (*descriptor >= 0)
         return VMX_OK;
-    return vmx_error_set(error, VMX_ERR_IO, "dead letter file \"%.*s\": %s", (int)path.len, path.ptr,
-                         strerror(reason));
+    return vmx_error_set(error, VMX_ERR_IO, "dead letter file \"%.*s\": %s", (int)path.len, path.ptr, strerror(reason));
 }
 
 static void
@@ -67,8 +66,8 @@ outcome_name(vmx_outcome outcome)
 static void
 append_error(vmx_buffer *json, const vmx_error *error)
 {
-    vmx_buffer_printf(json, ",\"error\":{\"code\":\"%s\",\"outcome\":\"%s\",\"message\":",
-                      vmx_status_name(error->code), outcome_name(error->outcome));
+    vmx_buffer_printf(json, ",\"error\":{\"code\":\"%s\",\"outcome\":\"%s\",\"message\":", vmx_status_name(error->code),
+                      outcome_name(error->outcome));
     vmx_json_append_string(json, vmx_str_from(error->message));
     vmx_buffer_append_text(json, "}}\n");
 }

@@ -1,10 +1,12 @@
 #include <stdio.h>
 
 #include "core/error.h"
+#include "core/lender.h"
 #include "core/sized.h"
 #include "core/sync.h"
 #include "engine/check.h"
 #include "wire/struct_bytes.h"
+#include "wire/varint.h"
 #include "writer/columns.h"
 #include "writer/writer.h"
 
@@ -20,8 +22,8 @@ typedef struct taking {
     uint64_t id_hash;
     size_t reserved_bytes; /* of the budget, not used yet */
     uint64_t deadline_us;
-    bool blocks;           /* the caller is ready to wait */
-    uint64_t linger_us;    /* a batch was opened: when it is due */
+    bool blocks;        /* the caller is ready to wait */
+    uint64_t linger_us; /* a batch was opened: when it is due */
 } taking;
 
 typedef enum progress {
@@ -256,12 +258,28 @@ check_size(const vmx_writer *writer, const taking *t, size_t i, vmx_error *error
                          max_bytes);
 }
 
+/* An index has one dimension: the first vector tells it. */
+static vmx_status
+check_dimension(vmx_writer *writer, const vmx_vector *vector, size_t i, vmx_error *error)
+{
+    char name[VMX_CHECK_NAME_SIZE];
+    size_t dimension = SIZE_MAX;
+    if (atomic_compare_exchange_strong(&writer->dimension, &dimension, vector->values.len) ||
+        dimension == vector->values.len)
+        return VMX_OK;
+    vmx_check_name_vector(name, "put", i, vector->id);
+    return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu dimensions, but the writer's first vector has %zu", name,
+                         vector->values.len, dimension);
+}
+
 static vmx_status
 prepare(taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch, vmx_error *error)
 {
     vmx_writer *writer = t->writer;
     vmx_arena_reset(scratch);
     vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
+    if (status == VMX_OK)
+        status = check_dimension(writer, vector, i, error);
     if (status != VMX_OK)
         return status;
     t->item = (vmx_vector_item){.id = vector->id, .values = vector->values, .sparse = vector->sparse};
@@ -282,6 +300,8 @@ vmx_status
 vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_block *lender, int64_t timeout_ms,
                     size_t *taken, vmx_error *error)
 {
+    if (vmx_forked())
+        return vmx_error_set(error, VMX_ERR_FORKED, "put: this process was forked; spawn, do not fork");
     vmx_arena scratch = {0};
     vmx_status status = VMX_OK;
     size_t i = 0;

@@ -113,15 +113,14 @@ vmx_send_new(vmx_writer *writer, vmx_batch *batch, size_t from, size_t to)
     send->to = to;
     send->start_task.run = run_start;
     vmx_op_init(&send->op, &op_vtable, "write", writer->parts.host, writer->options.queue, writer->options.user);
-    vmx_call_init(&send->call, writer->parts.caller, &send->op, writer->loop, &settings, &send->op.error,
-                  on_call_done);
+    vmx_call_init(&send->call, writer->parts.caller, &send->op, writer->loop, &settings, &send->op.error, on_call_done);
     return send;
 }
 
 void
 vmx_send_start(vmx_send *send)
 {
-    if (!send->begun && !vmx_op_begin(&send->op)) {
+    if (!send->begun && !vmx_op_begin_nested(&send->op)) {
         vmx_error_set(&send->op.error, VMX_ERR_CLOSED, "write: the client is closed; close its writers first");
         vmx_send_settle(send);
         return;

@@ -21,8 +21,9 @@ vmx_writer_arm(vmx_writer *writer, uint64_t due_us)
 {
     const vmx_transport_vtable *transport = writer->parts.caller->transport->vtable;
     pthread_mutex_lock(&writer->timer_lock);
-    bool moves = writer->timed && due_us < writer->timer_us && transport->timer_cancel(writer->loop, &writer->timer);
-    bool begins = !writer->timed;
+    bool moves = !writer->dead && writer->timed && due_us < writer->timer_us &&
+                 transport->timer_cancel(writer->loop, &writer->timer);
+    bool begins = !writer->dead && !writer->timed;
     if (begins)
         vmx_writer_acquire(writer);
     if (begins || moves) {

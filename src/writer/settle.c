@@ -30,7 +30,8 @@ land_locked(vmx_writer *writer, vmx_send *send)
 
 /* --- sending again ------------------------------------------------------------------------------------------------- */
 
-/* The request is bad, not the moment: its halves are sent, the earlier one first. False when memory is out. */
+/* The request is bad, not the moment: its halves are sent, the earlier one first. False when memory is out, or the writer
+ * was freed. */
 static bool
 halve(vmx_send *send)
 {
@@ -39,8 +40,13 @@ halve(vmx_send *send)
     vmx_send *second = vmx_send_new(writer, send->batch, middle, send->to);
     if (second == NULL)
         return false;
-    vmx_error_clear(&send->op.error);
     pthread_mutex_lock(&writer->lock);
+    if (writer->locked.freed) {
+        pthread_mutex_unlock(&writer->lock);
+        vmx_op_release(&second->op);
+        return false;
+    }
+    vmx_error_clear(&send->op.error);
     land_locked(writer, send);
     send->to = middle;
     send->batch->refs++;
@@ -183,6 +189,7 @@ finish_op(vmx_send *send, bool reported)
 {
     vmx_op *op = &send->op;
     bool begun = send->begun;
+    op->queue_owns = begun && reported;
     if (op->queue != NULL && !reported)
         vmx_queue_detach(op->queue, op);
     if (begun)

@@ -23,8 +23,7 @@ vmx_writer_options_init(vmx_writer_options *options, size_t size)
 uint64_t
 vmx_writer_now(const vmx_writer *writer)
 {
-    vmx_transport *transport = writer->parts.caller->transport;
-    return transport->vtable->now(transport);
+    return writer->parts.host->vtable->now(writer->parts.host);
 }
 
 /* --- references ---------------------------------------------------------------------------------------------------- */
@@ -32,14 +31,20 @@ vmx_writer_now(const vmx_writer *writer)
 vmx_writer *
 vmx_writer_acquire(vmx_writer *writer)
 {
-    atomic_fetch_add_explicit(&writer->refs, 1, memory_order_relaxed);
+    vmx_op_acquire(&writer->op);
     return writer;
 }
 
-static void
-destroy(vmx_writer *writer)
+void
+vmx_writer_release(vmx_writer *writer)
 {
-    vmx_host *host = writer->parts.host;
+    vmx_op_release(&writer->op);
+}
+
+static void
+destroy(vmx_op *op)
+{
+    vmx_writer *writer = (vmx_writer *)op;
     vmx_memory_unlisten(writer->parts.memory, &writer->listener);
     if (writer->locked.open != NULL) /* opened, and never filled */
         vmx_batch_free(writer->locked.open);
@@ -51,16 +56,118 @@ destroy(vmx_writer *writer)
     vmx_block_release(writer->tail.block);
     pthread_mutex_destroy(&writer->lock);
     pthread_mutex_destroy(&writer->timer_lock);
+    vmx_op_fini(op);
     vmx_dealloc(writer);
-    vmx_host_release(host);
 }
 
-void
-vmx_writer_release(vmx_writer *writer)
+/* --- the end ------------------------------------------------------------------------------------------------------- */
+
+/* Everything that is not in flight, taken out. */
+static vmx_send_list
+take_rest_locked(vmx_writer *writer)
 {
-    if (atomic_fetch_sub_explicit(&writer->refs, 1, memory_order_acq_rel) == 1)
-        destroy(writer);
+    vmx_send_list rest = {0};
+    vmx_send *send;
+    writer->locked.closed = writer->locked.freed = true;
+    vmx_writer_close_batch_locked(writer);
+    while ((send = vmx_send_pop(&writer->locked.ready)) != NULL)
+        vmx_send_push(&rest, send);
+    while ((send = vmx_send_pop(&writer->locked.waiting)) != NULL)
+        vmx_send_push(&rest, send);
+    for (vmx_batch *batch = writer->locked.oldest; batch != NULL; batch = batch->next) {
+        if (batch->parked != NULL)
+            vmx_send_push(&rest, batch->parked);
+        batch->parked = NULL;
+    }
+    return rest;
 }
+
+/* Fails a send that is not in flight. */
+static void
+give_up(vmx_send *send)
+{
+    if (!send->begun)
+        send->begun = vmx_op_begin_nested(&send->op);
+    vmx_error_set(&send->op.error, VMX_ERR_CANCELLED, "write at %s: the writer was freed, or its client",
+                  send->writer->parts.caller->endpoint);
+    if (send->rounds > 0)
+        send->op.error.outcome = VMX_OUTCOME_UNKNOWN;
+    vmx_send_settle(send);
+}
+
+static void
+cancel_flying(vmx_writer *writer)
+{
+    for (;;) {
+        pthread_mutex_lock(&writer->lock);
+        vmx_send *send = writer->locked.flying;
+        while (send != NULL && atomic_load(&send->op.cancel_requested))
+            send = send->fly_next;
+        if (send != NULL)
+            vmx_op_acquire(&send->op);
+        pthread_mutex_unlock(&writer->lock);
+        if (send == NULL)
+            return;
+        vmx_op_cancel(&send->op);
+        vmx_op_release(&send->op);
+    }
+}
+
+/* What is not delivered yet fails. */
+static void
+abandon(vmx_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    vmx_send_list rest = take_rest_locked(writer);
+    pthread_mutex_unlock(&writer->lock);
+    cancel_flying(writer);
+    for (vmx_send *send; (send = vmx_send_pop(&rest)) != NULL;)
+        give_up(send);
+}
+
+static void
+disarm(vmx_writer *writer)
+{
+    pthread_mutex_lock(&writer->timer_lock);
+    writer->dead = true;
+    bool idle = writer->timed && writer->parts.caller->transport->vtable->timer_cancel(writer->loop, &writer->timer);
+    if (idle)
+        writer->timed = false;
+    pthread_mutex_unlock(&writer->timer_lock);
+    if (idle)
+        vmx_writer_release(writer);
+}
+
+static void
+run_end(vmx_task *task)
+{
+    vmx_writer *writer = (vmx_writer *)((char *)task - offsetof(vmx_writer, end_task));
+    vmx_op_complete(&writer->op);
+}
+
+/* The client need not wait for the writer any more. Nothing is waiting or in flight, but for cancelled sends. */
+static void
+end_session(vmx_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    bool ends = !writer->locked.ended;
+    writer->locked.ended = true;
+    pthread_mutex_unlock(&writer->lock);
+    if (!ends)
+        return;
+    disarm(writer);
+    vmx_op_submit(&writer->op, &writer->end_task);
+}
+
+/* The client is freed: so is what the writer still holds; its handle stays the user's. */
+static void
+cancel_writer(vmx_op *op)
+{
+    abandon((vmx_writer *)op);
+    end_session((vmx_writer *)op);
+}
+
+static const vmx_op_vtable op_vtable = {.cancel = cancel_writer, .destroy = destroy};
 
 /* --- opening ------------------------------------------------------------------------------------------------------- */
 
@@ -143,17 +250,17 @@ open_writer(vmx_writer *writer, const vmx_writer_options *options, vmx_error *er
     return status;
 }
 
-vmx_status
-vmx_writer_new(const vmx_writer_parts *parts, const vmx_writer_options *options, vmx_writer **out, vmx_error *error)
+static vmx_writer *
+make_writer(const vmx_writer_parts *parts)
 {
-    *out = NULL;
     vmx_writer *writer = vmx_calloc(1, sizeof *writer);
     if (writer == NULL)
-        return vmx_error_no_memory(error);
-    atomic_init(&writer->refs, 1);
+        return NULL;
+    vmx_op_init(&writer->op, &op_vtable, "writer", parts->host, NULL, NULL);
     writer->parts = *parts;
+    writer->end_task.run = run_end;
     writer->dead_letters = -1;
-    vmx_host_acquire(parts->host);
+    atomic_init(&writer->dimension, SIZE_MAX);
     pthread_mutex_init(&writer->lock, NULL);
     pthread_mutex_init(&writer->timer_lock, NULL);
     vmx_ids_init(&writer->locked.ids, parts->seed);
@@ -161,16 +268,28 @@ vmx_writer_new(const vmx_writer_parts *parts, const vmx_writer_options *options,
     writer->loop = transport->loops[parts->seed % transport->loop_count];
     writer->listener.kick = kick;
     vmx_memory_listen(parts->memory, &writer->listener);
+    return writer;
+}
+
+vmx_status
+vmx_writer_new(const vmx_writer_parts *parts, const vmx_writer_options *options, vmx_writer **out, vmx_error *error)
+{
+    *out = NULL;
+    vmx_writer *writer = make_writer(parts);
+    if (writer == NULL)
+        return vmx_error_no_memory(error);
     vmx_status status = open_writer(writer, options, error);
-    if (status != VMX_OK) {
-        writer->options.queue = NULL;
-        vmx_writer_release(writer);
-        return status;
-    }
-    if (writer->options.queue != NULL)
+    if (status == VMX_OK && writer->options.queue != NULL)
         vmx_queue_acquire(writer->options.queue);
-    *out = writer;
-    return VMX_OK;
+    else
+        writer->options.queue = NULL;
+    if (status == VMX_OK && !vmx_op_begin(&writer->op))
+        status = vmx_error_set(error, VMX_ERR_CLOSED, "writer: the client is closed; open a new one");
+    if (status == VMX_OK)
+        *out = writer;
+    else
+        vmx_writer_release(writer);
+    return status;
 }
 
 /* --- flushing and closing ------------------------------------------------------------------------------------------ */
@@ -224,58 +343,10 @@ vmx_writer_close(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
         writer->locked.closed = true;
         pthread_mutex_unlock(&writer->lock);
     }
-    return vmx_writer_flush(writer, timeout_ms, error);
-}
-
-/* Everything that is not in flight, taken out; what is in flight is chained, with references. */
-static vmx_send_list
-take_rest_locked(vmx_writer *writer)
-{
-    vmx_send_list rest = {0};
-    vmx_send *send;
-    writer->locked.closed = writer->locked.freed = true;
-    vmx_writer_close_batch_locked(writer);
-    while ((send = vmx_send_pop(&writer->locked.ready)) != NULL)
-        vmx_send_push(&rest, send);
-    while ((send = vmx_send_pop(&writer->locked.waiting)) != NULL)
-        vmx_send_push(&rest, send);
-    for (vmx_batch *batch = writer->locked.oldest; batch != NULL; batch = batch->next) {
-        if (batch->parked != NULL)
-            vmx_send_push(&rest, batch->parked);
-        batch->parked = NULL;
-    }
-    return rest;
-}
-
-/* Fails a send that is not in flight. */
-static void
-give_up(vmx_send *send)
-{
-    if (!send->begun)
-        send->begun = vmx_op_begin(&send->op);
-    vmx_error_set(&send->op.error, VMX_ERR_CANCELLED, "write at %s: the writer was freed",
-                  send->writer->parts.caller->endpoint);
-    if (send->rounds > 0)
-        send->op.error.outcome = VMX_OUTCOME_UNKNOWN;
-    vmx_send_settle(send);
-}
-
-static void
-cancel_flying(vmx_writer *writer)
-{
-    for (;;) {
-        pthread_mutex_lock(&writer->lock);
-        vmx_send *send = writer->locked.flying;
-        while (send != NULL && atomic_load(&send->op.cancel_requested))
-            send = send->fly_next;
-        if (send != NULL)
-            vmx_op_acquire(&send->op);
-        pthread_mutex_unlock(&writer->lock);
-        if (send == NULL)
-            return;
-        vmx_op_cancel(&send->op);
-        vmx_op_release(&send->op);
-    }
+    vmx_status status = vmx_writer_flush(writer, timeout_ms, error);
+    if (status == VMX_OK)
+        end_session(writer);
+    return status;
 }
 
 void
@@ -283,12 +354,8 @@ vmx_writer_free(vmx_writer *writer)
 {
     if (writer == NULL || vmx_forked())
         return;
-    pthread_mutex_lock(&writer->lock);
-    vmx_send_list rest = take_rest_locked(writer);
-    pthread_mutex_unlock(&writer->lock);
-    cancel_flying(writer);
-    for (vmx_send *send; (send = vmx_send_pop(&rest)) != NULL;)
-        give_up(send);
+    abandon(writer);
+    end_session(writer);
     vmx_writer_release(writer);
 }
 

@@ -35,8 +35,7 @@ typedef struct vmx_writer_parts {
 
 /* `options` are checked and copied. Errors: those of vmx_writer_open. */
 vmx_status
-vmx_writer_new(const vmx_writer_parts *parts, const vmx_writer_options *options, vmx_writer **writer,
-               vmx_error *error);
+vmx_writer_new(const vmx_writer_parts *parts, const vmx_writer_options *options, vmx_writer **writer, vmx_error *error);
 
 /* A run of a batch's records on its way: an op of its own, which becomes the report. */
 typedef struct vmx_send {
@@ -45,10 +44,10 @@ typedef struct vmx_send {
     vmx_writer *writer; /* holds a reference */
     vmx_batch *batch;   /* holds a reference until it is settled */
     size_t from, to;
-    bool begun;      /* the op runs */
-    uint32_t rounds; /* calls made so far */
-    uint64_t due_us; /* while it waits to be sent again */
-    struct vmx_send *next;           /* ready, or waiting */
+    bool begun;                           /* the op runs */
+    uint32_t rounds;                      /* calls made so far */
+    uint64_t due_us;                      /* while it waits to be sent again */
+    struct vmx_send *next;                /* ready, or waiting */
     struct vmx_send *fly_prev, *fly_next; /* in flight */
     vmx_task start_task;
     struct vmx_delivery_list *deliveries; /* in the op's arena; NULL: not reported */
@@ -58,18 +57,21 @@ typedef struct vmx_send_list {
     vmx_send *head, *tail;
 } vmx_send_list;
 
+/* References are its op's: the user, the open session, each send, the armed timer hold one. */
 struct vmx_writer {
-    _Atomic size_t refs; /* the user, each send, the armed timer */
+    vmx_op op; /* first; while the writer is open it runs, so that its client waits for it or cancels it */
+    vmx_task end_task;
     vmx_writer_parts parts;
     vmx_writer_options options; /* resolved: no zeros that mean a default */
     vmx_retry retry;
-    vmx_slice tail; /* the request's last field: the namespace */
-    int dead_letters; /* descriptor, or -1 */
+    vmx_slice tail;           /* the request's last field: the namespace */
+    int dead_letters;         /* descriptor, or -1 */
+    _Atomic size_t dimension; /* of the first vector taken; SIZE_MAX: none yet */
     vmx_loop *loop;
     vmx_memory_listener listener;
     pthread_mutex_t lock;
     struct {
-        vmx_batch *open; /* being filled */
+        vmx_batch *open;            /* being filled */
         vmx_batch *oldest, *newest; /* unsettled */
         uint64_t next_seq;
         vmx_ids ids;
@@ -80,16 +82,17 @@ struct vmx_writer {
         uint64_t pace_us; /* when the rate limits allow the next send */
         bool closed;      /* takes no more */
         bool freed;       /* what is left fails */
+        bool ended;       /* the op has been completed, or will be */
         bool wants_room;  /* a put said WOULD_BLOCK: on_room is owed */
         size_t unread;    /* reports that the user has not freed */
         vmx_writer_account account;
         uint64_t rate_us; /* the sample that the rates are measured from */
         uint64_t rate_stored, rate_bytes;
     } locked;
-    /* the timer: `timed` is guarded by timer_lock */
-    pthread_mutex_t timer_lock;
+    pthread_mutex_t timer_lock; /* guards what follows */
     vmx_timer timer;
     bool timed;
+    bool dead; /* the op has ended, the transport may be gone: nothing is armed any more */
     uint64_t timer_us;
 };
 

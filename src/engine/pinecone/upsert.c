@@ -28,9 +28,8 @@ vmx_pinecone_read_written(const vmx_message *reply, uint64_t *stored)
     *stored = 0;
     if (reply->size_bytes == 0)
         return true;
-    if (reply->count != 1 ||
-        vmx_guard_check(&pinecone__upsert_response__descriptor, reply->slices[0].data, reply->slices[0].len, NULL,
-                        NULL) != VMX_OK)
+    if (reply->count != 1 || vmx_guard_check(&pinecone__upsert_response__descriptor, reply->slices[0].data,
+                                             reply->slices[0].len, NULL, NULL) != VMX_OK)
         return false;
     vmx_field_reader reader = vmx_field_reader_on((vmx_str){(const char *)reply->slices[0].data, reply->slices[0].len});
     for (vmx_field field; vmx_field_next(&reader, &field);)
@@ -47,7 +46,7 @@ fill_item(vmx_arena *scratch, const vmx_vector *from, size_t i, vmx_vector_item 
     vmx_status status = VMX_OK;
     if (from->metadata.len > 0) {
         char what[VMX_CHECK_NAME_SIZE + 16], name[VMX_CHECK_NAME_SIZE];
-        vmx_check_name_vector(name, i, from->id);
+        vmx_check_name_vector(name, "upsert", i, from->id);
         snprintf(what, sizeof what, "%s: metadata", name);
         status = vmx_struct_bytes_from_json(scratch, from->metadata, what, &item->metadata, error);
     }

@@ -1,8 +1,8 @@
 /*
- * api/lender.h: memory that the caller lends, until every reference on it is gone.
+ * core/lender.h: memory that the caller lends, until every reference on it is gone.
  */
-#ifndef VMX_API_LENDER_H
-#define VMX_API_LENDER_H
+#ifndef VMX_CORE_LENDER_H
+#define VMX_CORE_LENDER_H
 
 #include "core/slice.h"
 

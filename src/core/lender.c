@@ -1,4 +1,4 @@
-#include "api/lender.h"
+#include "core/lender.h"
 
 #include "core/alloc.h"
 #include "core/sync.h"
