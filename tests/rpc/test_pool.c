@@ -157,7 +157,7 @@ START_TEST(a_stalled_connection_is_left_alone)
     w->user = &s;
     callers c = {.count = 16, .until_us = world_now(w) + SECOND, .retry = &retry};
     callers_run(w, &c);
-    ck_assert_uint_eq(c.succeeded, c.calls); /* none is lost */
+    ck_assert_uint_eq(c.succeeded, c.calls);                                 /* none is lost */
     ck_assert_double_le(callers_quantile(&c, 1), 200 + 100 + 200 + 200 + 5); /* it met nobody three times */
     ck_assert_uint_ge(info_of(w, 2).ejections, 1);
     ck_assert_uint_le(s.failed_before_ejection, 10);
