@@ -18,6 +18,7 @@ FOREIGN = {
     "protobuf-c": ("protobuf-c/", "google/protobuf"),
     "faiss": ("faiss/",),
     "zlib": ("zlib.h",),
+    "hdf5": ("hdf5.h",),
     "check": ("check.h",),
     "sanitizer": ("sanitizer/",),
 }
@@ -42,6 +43,7 @@ RULES = [
     ("src/build", ["public", "core", "wire", "op", "rpc", "engine"]),
     ("src/mock", ["public", "core", "wire", "grpc", "protobuf-c", "pb-c", "sanitizer"]),
     ("src/server", ["public", "core", "wire", "mock", "grpc", "protobuf-c", "pb-c", "jansson", "sanitizer"]),
+    ("src/cli/load", ["public", "cli", "jansson", "zlib", "hdf5"]),
     ("src/cli", ["public", "jansson"]),
     ("bench/peers", ["public", "bench", "grpc", "openssl", "jansson", "zlib", "protobuf-c", "pb-c", "faiss"]),
     ("bench", ["public", "jansson", "zlib"]),
