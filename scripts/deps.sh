@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
     # to build the library and its tools
     cmake ninja-build gcc g++ pkg-config protobuf-c-compiler
-    libgrpc-dev libprotobuf-dev libprotobuf-c-dev libjansson-dev libssl-dev zlib1g-dev
+    libgrpc-dev libprotobuf-dev libprotobuf-c-dev libjansson-dev libssl-dev zlib1g-dev libhdf5-dev
     # libvecmux-mock: HTTP/2 whose frames can be faulty
     libnghttp2-dev
     # vecmuxd: exact search by FAISS, on a BLAS that uses the cores well
@@ -14,7 +14,7 @@ packages=(
     # the demo's data, and numpy, which checks its answers
     dataset-fashion-mnist python3 python3-numpy
     # the tests: their framework, an independent gRPC peer, and the tools that watch
-    check protobuf-compiler protobuf-compiler-grpc python3-grpcio python3-protobuf
+    check protobuf-compiler protobuf-compiler-grpc python3-grpcio python3-protobuf python3-h5py
     clang-format valgrind openssl binutils util-linux procps
 )
 

@@ -21,6 +21,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_command_upsert;
+extern const cli_command cli_command_load;
 extern const cli_command cli_command_query;
 extern const cli_command cli_command_fetch;
 extern const cli_command cli_command_list;

@@ -226,6 +226,8 @@ START_TEST(silence)
     reply = call(answer, 50);
     ck_assert(!client->closed && reply->body_len == 2 && !reply->ended);
     reply = call(answer_fault(VMX_MOCK_DEAF, VMX_MOCK_BEFORE), 50);
+    for (int64_t limit = now_ms() + slow_ms(5000); vmx_mock_call_count(mock, VMX_STR("/m")) < 3 && now_ms() < limit;)
+        sleep_ms(5);
     ck_assert(!client->closed && reply->http_status == 0);
     reply = peer_call(client, "/other", request, sizeof request, true);
     peer_wait(client, reply, 100);

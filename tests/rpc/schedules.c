@@ -25,7 +25,6 @@ typedef struct slot {
     uint64_t deadline_us;
     vmx_retry retry;
     bool freed;
-    bool lists; /* several calls: its records are the last one's */
     int events;
 } slot;
 
@@ -99,6 +98,10 @@ draw_answer(schedule *s, const sighting *seen)
         how.body = world_more_pages;
     else if (chance(s, 5))
         how.body = "\xff\xff";
+    if (how.grpc_code == VMX_GRPC_OK && chance(s, 80)) {
+        how.key = "x-pinecone-max-indexed-lsn";
+        how.value = chance(s, 70) ? "1" : "2";
+    }
     how.delay_us = chance(s, 30) ? 0 : chance(s, 10) ? ANSWER_NEVER : draw(s, chance(s, 20) ? 800000 : 40000);
     return how;
 }
@@ -170,16 +173,19 @@ draw_policy(schedule *s)
 }
 
 static vmx_op *
-start_some(schedule *s, slot *into, const vmx_call_options *options)
+start_some(schedule *s, const vmx_call_options *options)
 {
-    switch (draw(s, 4)) {
+    vmx_op *op = NULL;
+    switch (draw(s, 5)) {
     case 0:
         return world_upsert(s->w, options);
     case 1:
         return world_update(s->w, options);
     case 2:
-        into->lists = true;
         return world_list(s->w, options);
+    case 3:
+        holds(s, vmx_index_wait_visible(s->w->index, 2, options, &op, NULL) == VMX_OK, "wait_visible does not start");
+        return op;
     default:
         return world_query(s->w, options);
     }
@@ -198,7 +204,7 @@ act_start(schedule *s)
     options.queue = s->w->queue;
     options.user = into;
     into->deadline_us = world_now(s->w) + (uint64_t)options.timeout_ms * 1000;
-    into->op = start_some(s, into, &options);
+    into->op = start_some(s, &options);
     s->count++;
     holds(s, !vmx_op_done(into->op), "an operation completed inside its start");
 }

@@ -8,6 +8,8 @@ main(void)
     Suite *suite = suite_create("transport");
     suite_add_tcase(suite, contract_cases());
     suite_add_tcase(suite, grpc_cases());
+    suite_add_tcase(suite, loop_cases());
+    suite_add_tcase(suite, thread_cases());
     suite_add_tcase(suite, memory_cases());
     suite_add_tcase(suite, reach_cases());
     suite_add_tcase(suite, tls_cases());

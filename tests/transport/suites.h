@@ -11,6 +11,10 @@ contract_cases(void);
 TCase *
 grpc_cases(void);
 TCase *
+loop_cases(void);
+TCase *
+thread_cases(void);
+TCase *
 memory_cases(void);
 TCase *
 reach_cases(void);

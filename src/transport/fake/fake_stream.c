@@ -37,9 +37,12 @@ free_stream(fake_stream *stream)
     *stream->link = stream->next;
     if (stream->next != NULL)
         stream->next->link = stream->link;
-    transport_of(stream)->counters.open--;
+    fake_transport *transport = transport_of(stream);
+    bool last = --transport->counters.open == 0 && transport->left;
     vmx_fake_channel_unref(stream->channel);
     vmx_dealloc(stream);
+    if (last)
+        vmx_dealloc(transport);
 }
 
 static void

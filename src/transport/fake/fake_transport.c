@@ -181,7 +181,8 @@ fake_channel_close(vmx_channel *base)
 
 /* --- the transport ------------------------------------------------------------------------------------------------ */
 
-/* `wait` makes no difference. What is due now still happens: tasks, the CLOSED of channels and their streams' ends. */
+/* `wait` makes no difference. What is due now still happens: tasks, the CLOSED of channels and their streams' ends.
+ * A stream whose op is busy further up the stack is closed later: it frees the transport. */
 static void
 fake_shutdown(vmx_transport *base, bool wait)
 {
@@ -189,8 +190,9 @@ fake_shutdown(vmx_transport *base, bool wait)
     fake_transport *transport = (fake_transport *)base;
     while (fake_drive(&transport->loop, transport->now_us) > 0)
         ;
-    assert(transport->counters.open == 0);
-    vmx_dealloc(transport);
+    transport->left = transport->counters.open > 0;
+    if (!transport->left)
+        vmx_dealloc(transport);
 }
 
 static const vmx_transport_vtable vtable = {

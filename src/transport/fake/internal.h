@@ -23,6 +23,7 @@ typedef struct fake_transport {
     vmx_timer_heap timers;
     vmx_task *first_task, **last_task;
     bool woken;
+    bool left; /* shut down: the last stream to be closed frees it */
 } fake_transport;
 
 typedef struct fake_channel {

@@ -1,4 +1,8 @@
+#include <grpc/grpc_posix.h>
+#include <grpc/grpc_security.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -60,6 +64,23 @@ is_over(vmx_grpc_transport *transport)
 
 /* --- freeing ------------------------------------------------------------------------------------------------------ */
 
+/*
+ * After a write that had to wait, the core's "backup poller" sleeps up to 10 s in epoll, and grpc_shutdown_blocking waits
+ * for it (1.51.1). Any event wakes it: a connection of our own that hangs up.
+ */
+static void
+wake_backup_poller(void)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+        return;
+    grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+    grpc_channel *channel = grpc_channel_create_from_fd("nowhere", ends[0], credentials, NULL);
+    close(ends[1]);
+    grpc_channel_destroy(channel);
+    grpc_channel_credentials_release(credentials);
+}
+
 /* Gives everything back; no thread of the transport runs but perhaps this one, which then must not wait for the core. */
 static void
 destroy(vmx_grpc_transport *transport, bool wait)
@@ -74,6 +95,7 @@ destroy(vmx_grpc_transport *transport, bool wait)
     vmx_dealloc(transport->base.loops);
     vmx_dealloc(transport);
     sigset_t old = vmx_signals_block();
+    wake_backup_poller();
     if (wait)
         grpc_shutdown_blocking();
     else
@@ -221,7 +243,7 @@ drive(vmx_loop *loop, uint64_t deadline_us)
 }
 
 static void
-shutdown(vmx_transport *base, bool wait)
+shut_down(vmx_transport *base, bool wait)
 {
     vmx_grpc_transport *transport = (vmx_grpc_transport *)base;
     atomic_store(&transport->stopping, true);
@@ -252,7 +274,7 @@ static const vmx_transport_vtable vtable = {
     .recv = vmx_grpc_recv,
     .cancel = vmx_grpc_cancel,
     .close = vmx_grpc_close,
-    .shutdown = shutdown,
+    .shutdown = shut_down,
 };
 
 /* Allocates the loops; what was made stands in base.loop_count. */
