@@ -7,6 +7,7 @@
 
 #include "core/alloc.h"
 #include "core/sync.h"
+#include "server/discard_count.h"
 #include "server/discard_reply.h"
 #include "server/race.h"
 
@@ -28,6 +29,7 @@ typedef struct method {
     const char *name;
     void *handle; /* of grpc_server_register_method; NULL: the methods that are not known */
     grpc_slice reply;
+    bool counts; /* the reply is made of the request: Upsert */
     uint64_t calls;
     uint64_t bytes;
 } method;
@@ -108,6 +110,14 @@ await_call(vmxd_discard *self, method *of)
         call_free(self, next);
 }
 
+/* What was packed before; of an upsert, how many records came, or clients would miss them. */
+static grpc_slice
+reply_of(const call *open)
+{
+    return open->method->counts ? vmxd_discard_upserted(vmxd_discard_count(open->request))
+                                : grpc_slice_ref(open->method->reply);
+}
+
 static void
 answer(call *open)
 {
@@ -120,7 +130,7 @@ answer(call *open)
     ops[2].data.recv_close_on_server.cancelled = &open->cancelled;
     ops[3].data.send_message.send_message = &open->reply;
     if (known)
-        grpc_slice_buffer_add(&open->reply.data.raw.slice_buffer, grpc_slice_ref(open->method->reply));
+        grpc_slice_buffer_add(&open->reply.data.raw.slice_buffer, reply_of(open));
     VMXD_RACE_RELEASE(open);
     grpc_call_error error = grpc_call_start_batch(open->core, ops, known ? 4 : 3, open, NULL);
     if (error != GRPC_CALL_OK)
@@ -217,6 +227,7 @@ add_methods(vmxd_discard *self, const vmxd_discard_options *options)
     for (int i = 0; i < VMXD_DISCARD_METHODS; i++) {
         method *added = &self->methods[i];
         added->name = vmxd_discard_path((vmxd_discard_method)i);
+        added->counts = i == VMXD_DISCARD_UPSERT;
         added->handle =
             grpc_server_register_method(self->server, added->name, NULL, GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0);
         if (!added->handle || !vmxd_discard_reply((vmxd_discard_method)i, options, &added->reply))
