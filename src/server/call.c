@@ -3,6 +3,7 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
+#include <grpc/support/alloc.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,9 @@ struct vmxd_call {
     grpc_byte_buffer *reply;
     grpc_slice status_text;
     int cancelled;
+
+    void (*answered)(void *user, const vmxd_answer *answer); /* of a call from outside, else NULL */
+    void *answered_user;
 };
 
 static void
@@ -70,6 +74,36 @@ start_batch(vmxd_call *call, const grpc_op *ops, size_t count, void (*step)(vmxd
     grpc_call_error error = grpc_call_start_batch(call->core, ops, count, &call->tag, NULL);
     if (error != GRPC_CALL_OK)
         fprintf(stderr, "vecmuxd: grpc_call_start_batch: %s\n", grpc_call_error_to_string(error));
+}
+
+static grpc_slice
+borrow(vmx_str text)
+{
+    return grpc_slice_from_static_buffer(text.ptr, text.len);
+}
+
+vmxd_call *
+vmxd_call_from_outside(const vmxd_outside_call *outside)
+{
+    vmxd_call *call = vmx_calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->status_text = grpc_empty_slice();
+    call->request = borrow(outside->request);
+    grpc_call_details_init(&call->details);
+    call->details.method = borrow(outside->path);
+    if (outside->has_request)
+        call->received = grpc_raw_byte_buffer_create(&call->request, 1);
+    grpc_metadata_array_init(&call->headers);
+    call->headers.metadata = gpr_zalloc((outside->header_count + 1) * sizeof *call->headers.metadata);
+    call->headers.count = outside->header_count;
+    for (size_t i = 0; i < outside->header_count; i++) {
+        call->headers.metadata[i].key = borrow(outside->headers[i].key);
+        call->headers.metadata[i].value = borrow(outside->headers[i].value);
+    }
+    call->answered = outside->answered;
+    call->answered_user = outside->user;
+    return call;
 }
 
 void
@@ -190,10 +224,33 @@ vmxd_call_add_header(vmxd_call *call, const char *key, uint64_t value)
     header->value = grpc_slice_from_copied_string(text);
 }
 
+static void
+answer_outside(vmxd_call *call, grpc_status_code code)
+{
+    vmx_header headers[MAX_HEADERS];
+    grpc_slice message = grpc_empty_slice();
+    grpc_byte_buffer_reader reader;
+    if (call->reply && grpc_byte_buffer_reader_init(&reader, call->reply)) {
+        message = grpc_byte_buffer_reader_readall(&reader);
+        grpc_byte_buffer_reader_destroy(&reader);
+    }
+    for (size_t i = 0; i < call->reply_header_count; i++)
+        headers[i] = (vmx_header){slice_str(&call->reply_headers[i].key), slice_str(&call->reply_headers[i].value)};
+    vmxd_answer told = {(int)code, slice_str(&call->status_text), slice_str(&message), headers,
+                        call->reply_header_count};
+    call->answered(call->answered_user, &told);
+    grpc_slice_unref(message);
+    call_free(call);
+}
+
 /* One batch ends the call: headers, the reply if there is one, the status. */
 static void
 answer(vmxd_call *call, grpc_status_code code)
 {
+    if (call->answered) {
+        answer_outside(call, code);
+        return;
+    }
     grpc_op ops[4] = {0};
     size_t count = 0;
     ops[count].op = GRPC_OP_SEND_INITIAL_METADATA;

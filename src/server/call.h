@@ -34,6 +34,28 @@ typedef struct vmxd_acceptor {
 void
 vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue);
 
+/* The answer of a call that did not come through the core. Borrowed. */
+typedef struct vmxd_answer {
+    int code;
+    vmx_str text;
+    vmx_str message; /* packed */
+    const vmx_header *headers;
+    size_t header_count;
+} vmxd_answer;
+
+typedef struct vmxd_outside_call {
+    vmx_str path, request; /* these and the headers are borrowed until `answered` has been called */
+    bool has_request;
+    const vmx_header *headers;
+    size_t header_count;
+    void (*answered)(void *user, const vmxd_answer *answer); /* any thread */
+    void *user;
+} vmxd_outside_call;
+
+/* A call for the same handlers; NULL: memory is out. */
+vmxd_call *
+vmxd_call_from_outside(const vmxd_outside_call *outside);
+
 /* "/VectorService/Query"; lives as long as the call. */
 vmx_str
 vmxd_call_path(const vmxd_call *call);

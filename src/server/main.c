@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/fault_server.h"
 #include "server/options.h"
 #include "server/port_file.h"
 #include "server/server.h"
@@ -87,6 +88,19 @@ serve(const vmxd_options *options, vmxd_service *service, vmxd_status *status)
     return told;
 }
 
+/* The service may still have calls when the server has stopped: the caller frees `*started` when it has none. */
+static bool
+serve_faulty(vmxd_options *options, vmxd_service *service, vmxd_fault_server **started, vmxd_status *status)
+{
+    vmxd_server_options server = server_options(options, service);
+    *started = vmxd_fault_server_start(&server, &options->faults, status);
+    if (!*started)
+        return false;
+    bool told = stay(options, vmxd_fault_server_port(*started), status);
+    vmxd_fault_server_stop(*started);
+    return told;
+}
+
 static bool
 serve_discarding(const vmxd_options *options, vmxd_status *status)
 {
@@ -100,14 +114,19 @@ serve_discarding(const vmxd_options *options, vmxd_status *status)
 }
 
 static bool
-run(const vmxd_options *options, vmxd_status *status)
+run(vmxd_options *options, vmxd_status *status)
 {
+    vmxd_fault_server *faulty = NULL;
     vmxd_service service = {.api_key = options->api_key, .store = vmxd_store_new(&options->store)};
     if (service.store)
         service.search = vmxd_search_start(options->threads);
-    bool done = service.search ? serve(options, &service, status) : vmxd_no_memory(status);
+    bool done = !service.search             ? vmxd_no_memory(status)
+                : options->faults.count > 0 ? serve_faulty(options, &service, &faulty, status)
+                                            : serve(options, &service, status);
     if (service.search)
         vmxd_search_stop(service.search);
+    if (faulty)
+        vmxd_fault_server_free(faulty);
     vmxd_store_free(service.store);
     return done;
 }

@@ -35,7 +35,8 @@ static const char help[] =
     "  --discard-hold N       keeps N calls open; all are answered when none comes for 50 ms   (0)\n"
     "  --help, --version\n"
     "\n"
-    "SIGTERM or SIGINT stops it: calls in flight are finished first.\n";
+    "SIGTERM or SIGINT stops it: calls in flight are finished first.\n"
+    "\n";
 
 enum {
     LISTEN = 'l',
@@ -51,6 +52,8 @@ enum {
     DISCARD = 'D',
     DISCARD_REPLY = 'R',
     DISCARD_HOLD = 'H',
+    FAULT = 'f',
+    FAULT_SEED = 's',
     HELP = 'h',
     VERSION = 'V'
 };
@@ -69,6 +72,8 @@ static const struct option long_options[] = {
     {"discard", no_argument, NULL, DISCARD},
     {"discard-reply", required_argument, NULL, DISCARD_REPLY},
     {"discard-hold", required_argument, NULL, DISCARD_HOLD},
+    {"fault", required_argument, NULL, FAULT},
+    {"fault-seed", required_argument, NULL, FAULT_SEED},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
     {NULL, 0, NULL, 0},
@@ -134,6 +139,15 @@ read_discard_reply(parser *self, const char *text)
 }
 
 static void
+read_fault(parser *self, const char *text)
+{
+    char why[160];
+    const char *wrong = vmxd_faults_add(&self->options->faults, text, why);
+    if (wrong != NULL)
+        fail(self, "--fault", text, wrong);
+}
+
+static void
 read_option(parser *self, int option, const char *value)
 {
     vmxd_options *options = self->options;
@@ -177,6 +191,13 @@ read_option(parser *self, int option, const char *value)
     case DISCARD_HOLD:
         options->discard.hold = read_number(self, "--discard-hold", value, 0, MAX_HOLD);
         break;
+    case FAULT:
+        read_fault(self, value);
+        break;
+    case FAULT_SEED:
+        options->faults.seed = read_number(self, "--fault-seed", value, 0, UINT32_MAX);
+        options->faults.has_seed = true;
+        break;
     }
 }
 
@@ -193,6 +214,8 @@ check_together(parser *self)
     if ((options->tls_cert == NULL) != (options->tls_key == NULL))
         fail(self, options->tls_cert ? "--tls-cert" : "--tls-key",
              options->tls_cert ? options->tls_cert : options->tls_key, "give --tls-cert and --tls-key together");
+    if (options->faults.count > 0 && options->discard.wanted)
+        fail(self, "--fault", options->faults.rules[0].text, "not together with --discard");
     if (!strchr(options->listen, ':'))
         fail(self, "--listen", options->listen, "no port; write host:port");
 }
@@ -214,6 +237,7 @@ vmxd_options_parse(vmxd_options *options, int argc, char **argv, int *exit_code)
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         if (option == HELP || option == VERSION) {
             fputs(option == HELP ? help : "vecmuxd " VMXD_VERSION "\n", stdout);
+            fputs(option == HELP ? vmxd_fault_help : "", stdout);
             return false;
         }
         if (option == '?')

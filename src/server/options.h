@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "server/discard.h"
+#include "server/fault.h"
 #include "server/store.h"
 
 typedef struct vmxd_options {
@@ -19,6 +20,7 @@ typedef struct vmxd_options {
     unsigned threads;
     vmxd_store_options store;
     vmxd_discard_options discard;
+    vmxd_faults faults;
 } vmxd_options;
 
 /*
