@@ -141,8 +141,7 @@ run_granted(vmx_task *task)
         end(call);
     } else if (now_of(call) >= call->settings.deadline_us) {
         return_ticket(call, call->granted);
-        vmx_failure_in_line(call);
-        end(call);
+        fail_late(call);
     } else {
         drop_timer(call); /* or else its task finds another phase */
         start_attempt(call, call->granted);
