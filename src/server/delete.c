@@ -52,9 +52,8 @@ apply(vmxd_namespace *ns, vmxd_write *write, bool commit, vmxd_status *status)
     return true;
 }
 
-/* NULL with the reason in `status`. */
-static vmxd_write *
-new_delete(const Pinecone__DeleteRequest *request, vmx_arena *arena, vmxd_status *status)
+vmxd_write *
+vmxd_delete_new(const Pinecone__DeleteRequest *request, vmx_arena *arena, vmxd_status *status)
 {
     if (!check_request(request, status))
         return NULL;
@@ -69,15 +68,22 @@ new_delete(const Pinecone__DeleteRequest *request, vmx_arena *arena, vmxd_status
     return &self->write;
 }
 
+static void
+reply(vmxd_call *call, uint32_t count)
+{
+    (void)count;
+    Pinecone__DeleteResponse response = PINECONE__DELETE_RESPONSE__INIT;
+    vmxd_call_reply(call, &response.base);
+}
+
 void
 vmxd_handle_delete(vmxd_service *service, vmxd_call *call, ProtobufCMessage *message)
 {
     const Pinecone__DeleteRequest *request = (const Pinecone__DeleteRequest *)message;
     vmxd_status status;
-    Pinecone__DeleteResponse response = PINECONE__DELETE_RESPONSE__INIT;
-    vmxd_write *write = new_delete(request, vmxd_call_arena(call), &status);
-    if (write && vmxd_write_submit(service, call, request->namespace_, write, true, &status))
-        vmxd_call_reply(call, &response.base);
+    vmxd_write *write = vmxd_delete_new(request, vmxd_call_arena(call), &status);
+    if (write)
+        vmxd_write_submit(service, call, VMXD_JOURNAL_DELETE, request->namespace_, write, reply);
     else
         vmxd_call_fail(call, &status);
 }

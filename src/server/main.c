@@ -28,9 +28,13 @@ static void
 announce(const vmxd_options *options, int port)
 {
     int host_len = (int)(strrchr(options->listen, ':') - options->listen);
-    fprintf(stderr, "vecmuxd " VMXD_VERSION ": listening on %.*s:%d%s; %s\n", host_len, options->listen, port,
+    const char *directory = options->journal.directory;
+    fprintf(stderr, "vecmuxd " VMXD_VERSION ": listening on %.*s:%d%s; %s%s%s\n", host_len, options->listen, port,
             options->tls_cert ? " with TLS" : "",
-            options->discard.wanted ? "nothing is kept" : "everything is kept in memory and lost at exit");
+            options->discard.wanted ? "nothing is kept"
+            : directory             ? "writes are logged in "
+                                    : "everything is kept in memory and lost at exit",
+            directory ? directory : "", directory && options->journal.sync ? ", on the disk before the answer" : "");
 }
 
 /*
@@ -55,6 +59,7 @@ handle_signals(void)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* whoever read our stderr may have gone */
+    signal(SIGXFSZ, SIG_IGN); /* a log that reaches its limit is a request that fails */
 }
 
 static void
@@ -113,18 +118,32 @@ serve_discarding(const vmxd_options *options, vmxd_status *status)
     return told;
 }
 
+/* The index: what the log says, or nothing. */
+static bool
+open_store(const vmxd_options *options, vmxd_service *service, vmxd_status *status)
+{
+    if (options->journal.directory) {
+        service->journal = vmxd_journal_start(&options->journal, &options->store, &service->store, status);
+        return service->journal != NULL;
+    }
+    service->store = vmxd_store_new(&options->store);
+    return service->store || vmxd_no_memory(status);
+}
+
 static bool
 run(vmxd_options *options, vmxd_status *status)
 {
     vmxd_fault_server *faulty = NULL;
-    vmxd_service service = {.api_key = options->api_key, .store = vmxd_store_new(&options->store)};
-    if (service.store)
-        service.search = vmxd_search_start(options->threads);
+    vmxd_service service = {.api_key = options->api_key};
+    if (!open_store(options, &service, status))
+        return false;
+    service.search = vmxd_search_start(options->threads);
     bool done = !service.search             ? vmxd_no_memory(status)
                 : options->faults.count > 0 ? serve_faulty(options, &service, &faulty, status)
                                             : serve(options, &service, status);
     if (service.search)
         vmxd_search_stop(service.search);
+    vmxd_journal_stop(service.journal);
     if (faulty)
         vmxd_fault_server_free(faulty);
     vmxd_store_free(service.store);

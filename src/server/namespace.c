@@ -116,6 +116,7 @@ keep_pending(vmxd_namespace *ns, vmxd_write *write)
 {
     write->due_us = vmx_monotonic_us() + ns->delay_us;
     write->next = NULL;
+    write->count = NULL;
     if (ns->pending_last)
         ns->pending_last->next = write;
     else
@@ -124,26 +125,61 @@ keep_pending(vmxd_namespace *ns, vmxd_write *write)
     atomic_store(&ns->next_due_us, ns->pending->due_us);
 }
 
+/* Locked. */
+static bool
+check_exists(const vmxd_namespace *ns, bool must_exist, vmxd_status *status)
+{
+    return ns->exists || !must_exist ||
+           vmxd_refuse(status, GRPC_STATUS_NOT_FOUND, "Namespace not found: \"%.*s\"", vmxd_clip(ns->name), ns->name);
+}
+
+/* Locked: gives the write its number; with `later` keeps it. */
+static void
+number(vmxd_namespace *ns, vmxd_write *write, bool later, uint64_t *lsn)
+{
+    ns->exists = true;
+    *lsn = write->lsn = ++ns->request_lsn;
+    if (later)
+        keep_pending(ns, write);
+    else
+        ns->indexed_lsn = write->lsn;
+}
+
 bool
 vmxd_namespace_write(vmxd_namespace *ns, vmxd_write *write, bool must_exist, uint64_t *lsn, vmxd_status *status)
 {
     bool later = ns->delay_us > 0;
     vmxd_namespace_write_lock(ns);
-    bool taken = ns->exists || !must_exist;
-    if (!taken)
-        vmxd_refuse(status, GRPC_STATUS_NOT_FOUND, "Namespace not found: \"%.*s\"", vmxd_clip(ns->name), ns->name);
-    else
-        taken = write->apply(ns, write, !later, status);
-    if (taken) {
-        ns->exists = true;
-        *lsn = write->lsn = ++ns->request_lsn;
-        if (later)
-            keep_pending(ns, write);
-        else
-            ns->indexed_lsn = write->lsn;
-    }
+    bool taken = check_exists(ns, must_exist, status) && write->apply(ns, write, !later, status);
+    if (taken)
+        number(ns, write, later, lsn);
     vmxd_namespace_unlock(ns);
     if (!taken || !later)
+        vmxd_write_free(write);
+    return taken;
+}
+
+bool
+vmxd_namespace_check(vmxd_namespace *ns, vmxd_write *write, bool must_exist, vmxd_status *status)
+{
+    vmxd_namespace_read_lock(ns);
+    bool would = check_exists(ns, must_exist, status) && write->apply(ns, write, false, status);
+    vmxd_namespace_unlock(ns);
+    return would;
+}
+
+bool
+vmxd_namespace_write_logged(vmxd_namespace *ns, vmxd_write *write, bool must_exist, bool at_once, uint64_t *lsn,
+                            vmxd_status *status)
+{
+    vmxd_namespace_write_lock(ns);
+    bool taken = check_exists(ns, must_exist, status), later = taken && !at_once && ns->delay_us > 0;
+    if (taken)
+        number(ns, write, later, lsn);
+    if (taken && !later)
+        taken = write->apply(ns, write, true, status);
+    vmxd_namespace_unlock(ns);
+    if (!later)
         vmxd_write_free(write);
     return taken;
 }

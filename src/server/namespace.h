@@ -28,6 +28,7 @@ struct vmxd_write {
      */
     bool (*apply)(vmxd_namespace *ns, vmxd_write *write, bool commit, vmxd_status *status);
     void (*discard)(vmxd_write *write); /* frees what is not in the arena; may be NULL */
+    uint32_t *count; /* where `apply` says how many records it concerns; NULL when nobody waits for that any more */
     vmx_arena arena;
 
     uint64_t lsn;
@@ -72,6 +73,18 @@ vmxd_namespace_unlock(vmxd_namespace *ns);
  */
 bool
 vmxd_namespace_write(vmxd_namespace *ns, vmxd_write *write, bool must_exist, uint64_t *lsn, vmxd_status *status);
+
+/* True if the write would be taken now. */
+bool
+vmxd_namespace_check(vmxd_namespace *ns, vmxd_write *write, bool must_exist, vmxd_status *status);
+
+/*
+ * The same as vmxd_namespace_write for a write that is in the journal. It has its LSN whether it can be applied or not, so
+ * that the journal, replayed, gives every write the same one. `at_once` applies it without the index delay.
+ */
+bool
+vmxd_namespace_write_logged(vmxd_namespace *ns, vmxd_write *write, bool must_exist, bool at_once, uint64_t *lsn,
+                            vmxd_status *status);
 
 /* Frees a write that was not taken. */
 void

@@ -6,6 +6,7 @@
 #include "server/limits.h"
 #include "server/page.h"
 #include "server/results.h"
+#include "server/write.h"
 
 typedef Pinecone__MetadataSchema__FieldsEntry schema_entry;
 
@@ -92,19 +93,75 @@ check_creation(const Pinecone__CreateNamespaceRequest *request, vmxd_status *sta
 }
 
 static bool
-create(vmxd_namespace *ns, vmxd_call *call, const Pinecone__CreateNamespaceRequest *request, vmxd_status *status)
+refuse_existing(const char *name, vmxd_status *status)
+{
+    return vmxd_refuse(status, GRPC_STATUS_ALREADY_EXISTS, "Namespace \"%.*s\" already exists", vmxd_clip(name), name);
+}
+
+bool
+vmxd_namespace_create_as(vmxd_namespace *ns, const Pinecone__CreateNamespaceRequest *request, vmx_arena *scratch,
+                         vmxd_status *status)
 {
     size_t count = request->schema ? request->schema->n_fields : 0;
-    const char **fields = vmx_arena_calloc(vmxd_call_arena(call), count, sizeof *fields);
+    const char **fields = vmx_arena_calloc(scratch, count, sizeof *fields);
     for (size_t i = 0; fields && i < count; i++)
         fields[i] = request->schema->fields[i]->key;
     if (ns->exists)
-        return vmxd_refuse(status, GRPC_STATUS_ALREADY_EXISTS, "Namespace \"%.*s\" already exists",
-                           vmxd_clip(request->name), request->name);
-    if (!fields || !vmxd_namespace_create(ns, fields, count, request->schema != NULL))
-        return vmxd_no_memory(status);
-    vmxd_call_add_header(call, VMXD_HEADER_REQUEST_LSN, ns->request_lsn);
-    return answer_description(ns, call, status);
+        return refuse_existing(ns->name, status);
+    return (fields && vmxd_namespace_create(ns, fields, count, request->schema != NULL)) || vmxd_no_memory(status);
+}
+
+/* A namespace's creation or deletion on its way; in the call's arena. */
+typedef struct change {
+    vmxd_journal_entry entry; /* first */
+    vmxd_call *call;
+    vmxd_namespace *ns;
+    const Pinecone__CreateNamespaceRequest *request; /* NULL: deletion */
+} change;
+
+static void
+submit_change(vmxd_service *service, const change *wanted)
+{
+    vmxd_status status;
+    change *self = vmx_arena_alloc(vmxd_call_arena(wanted->call), sizeof *self);
+    if (self) {
+        *self = *wanted;
+        self->entry.body = vmxd_call_request(wanted->call);
+        vmxd_journal_submit(service->journal, &self->entry);
+    } else {
+        vmxd_no_memory(&status);
+        vmxd_call_fail(wanted->call, &status);
+    }
+}
+
+static bool
+check_create(vmxd_journal_entry *entry, vmxd_status *status)
+{
+    vmxd_namespace *ns = ((change *)entry)->ns;
+    vmxd_namespace_read_lock(ns);
+    bool exists = ns->exists;
+    vmxd_namespace_unlock(ns);
+    return !exists || refuse_existing(ns->name, status);
+}
+
+static void
+finish_create(vmxd_journal_entry *entry, const vmxd_status *failure)
+{
+    const change *self = (change *)entry;
+    vmxd_call *call = self->call;
+    vmxd_namespace *ns = self->ns;
+    vmxd_status status;
+    if (failure) {
+        vmxd_call_fail(call, failure);
+        return;
+    }
+    vmxd_namespace_write_lock(ns);
+    bool done = vmxd_namespace_create_as(ns, self->request, vmxd_call_arena(call), &status);
+    if (done)
+        vmxd_call_add_header(call, VMXD_HEADER_REQUEST_LSN, ns->request_lsn);
+    if (!done || !answer_description(ns, call, &status))
+        vmxd_call_fail(call, &status);
+    vmxd_namespace_unlock(ns);
 }
 
 void
@@ -112,18 +169,18 @@ vmxd_handle_create_namespace(vmxd_service *service, vmxd_call *call, ProtobufCMe
 {
     const Pinecone__CreateNamespaceRequest *request = (const Pinecone__CreateNamespaceRequest *)message;
     vmxd_status status;
-    bool done = check_creation(request, &status);
-    vmxd_namespace *ns = done ? vmxd_store_open(service->store, request->name) : NULL;
-    if (done && !ns)
+    bool valid = check_creation(request, &status);
+    vmxd_namespace *ns = valid ? vmxd_store_open(service->store, request->name) : NULL;
+    if (valid && !ns)
         vmxd_no_memory(&status);
-    if (!ns) {
+    if (ns)
+        submit_change(service,
+                      &(change){{.kind = VMXD_JOURNAL_CREATE_NAMESPACE, .check = check_create, .finish = finish_create},
+                                call,
+                                ns,
+                                request});
+    else
         vmxd_call_fail(call, &status);
-        return;
-    }
-    vmxd_namespace_write_lock(ns);
-    if (!create(ns, call, request, &status))
-        vmxd_call_fail(call, &status);
-    vmxd_namespace_unlock(ns);
 }
 
 void
@@ -141,22 +198,50 @@ vmxd_handle_describe_namespace(vmxd_service *service, vmxd_call *call, ProtobufC
         vmxd_namespace_unlock(ns);
 }
 
+static bool
+check_delete(vmxd_journal_entry *entry, vmxd_status *status)
+{
+    vmxd_namespace *ns = ((change *)entry)->ns;
+    vmxd_namespace_read_lock(ns);
+    bool exists = ns->exists;
+    vmxd_namespace_unlock(ns);
+    return exists || refuse_unknown(ns->name, status);
+}
+
+static void
+finish_delete(vmxd_journal_entry *entry, const vmxd_status *failure)
+{
+    const change *self = (change *)entry;
+    Pinecone__DeleteResponse response = PINECONE__DELETE_RESPONSE__INIT;
+    vmxd_status status;
+    bool existed = false;
+    if (!failure) {
+        vmxd_namespace_write_lock(self->ns);
+        existed = self->ns->exists;
+        vmxd_namespace_delete(self->ns);
+        vmxd_namespace_unlock(self->ns);
+    }
+    if (existed) {
+        vmxd_call_reply(self->call, &response.base);
+        return;
+    }
+    if (!failure)
+        refuse_unknown(self->ns->name, &status);
+    vmxd_call_fail(self->call, failure ? failure : &status);
+}
+
 void
 vmxd_handle_delete_namespace(vmxd_service *service, vmxd_call *call, ProtobufCMessage *message)
 {
     const Pinecone__DeleteNamespaceRequest *request = (const Pinecone__DeleteNamespaceRequest *)message;
     vmxd_namespace *ns = vmxd_store_find(service->store, request->namespace_);
-    Pinecone__DeleteResponse response = PINECONE__DELETE_RESPONSE__INIT;
     vmxd_status status;
-    bool existed = false;
     if (ns) {
-        vmxd_namespace_write_lock(ns);
-        existed = ns->exists;
-        vmxd_namespace_delete(ns);
-        vmxd_namespace_unlock(ns);
-    }
-    if (existed) {
-        vmxd_call_reply(call, &response.base);
+        submit_change(service,
+                      &(change){{.kind = VMXD_JOURNAL_DELETE_NAMESPACE, .check = check_delete, .finish = finish_delete},
+                                call,
+                                ns,
+                                NULL});
     } else {
         refuse_unknown(request->namespace_, &status);
         vmxd_call_fail(call, &status);

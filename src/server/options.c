@@ -16,7 +16,7 @@
 
 static const char help[] =
     "vecmuxd: a development server that speaks Pinecone's gRPC data plane, with exact search. It keeps everything in\n"
-    "memory: what is stored is lost when it stops.\n"
+    "memory: what is stored is lost when it stops, unless --data keeps a log of it.\n"
     "\n"
     "usage: vecmuxd [options]\n"
     "\n"
@@ -30,6 +30,9 @@ static const char help[] =
     "  --tls-cert FILE        PEM certificate chain; with --tls-key           (plain text)\n"
     "  --tls-key FILE         its PEM private key\n"
     "  --threads N            threads that serve calls, and as many that search (cores, at most 8)\n"
+    "  --data DIR             logs every write there before it is answered, and starts with what the log says (no "
+    "log)\n"
+    "  --data-sync            with --data: what is answered is on the disk, not only with the kernel\n"
     "  --discard              stores nothing: counts calls and answers what was packed before, to measure clients\n"
     "  --discard-reply N[,DIM[,metadata]]   of a query: matches, and what each has    (10)\n"
     "  --discard-hold N       keeps N calls open; all are answered when none comes for 50 ms   (0)\n"
@@ -49,6 +52,8 @@ enum {
     TLS_CERT = 'c',
     TLS_KEY = 'k',
     THREADS = 't',
+    DATA = 'L',
+    DATA_SYNC = 'S',
     DISCARD = 'D',
     DISCARD_REPLY = 'R',
     DISCARD_HOLD = 'H',
@@ -69,6 +74,8 @@ static const struct option long_options[] = {
     {"tls-cert", required_argument, NULL, TLS_CERT},
     {"tls-key", required_argument, NULL, TLS_KEY},
     {"threads", required_argument, NULL, THREADS},
+    {"data", required_argument, NULL, DATA},
+    {"data-sync", no_argument, NULL, DATA_SYNC},
     {"discard", no_argument, NULL, DISCARD},
     {"discard-reply", required_argument, NULL, DISCARD_REPLY},
     {"discard-hold", required_argument, NULL, DISCARD_HOLD},
@@ -82,7 +89,6 @@ static const struct option long_options[] = {
 /* What has been read, before defaults that depend on other options. */
 typedef struct parser {
     vmxd_options *options;
-    bool has_metric;
     bool failed;
 } parser;
 
@@ -108,7 +114,7 @@ read_number(parser *self, const char *option, const char *text, int64_t min, int
 static void
 read_metric(parser *self, const char *text)
 {
-    self->has_metric = true;
+    self->options->journal.metric_given = true;
     for (vmxd_metric metric = VMXD_COSINE; metric <= VMXD_DOTPRODUCT; metric++)
         if (strcmp(text, vmxd_metric_name(metric)) == 0) {
             self->options->store.metric = metric;
@@ -120,6 +126,7 @@ read_metric(parser *self, const char *text)
 static void
 read_vector_type(parser *self, const char *text)
 {
+    self->options->journal.type_given = true;
     self->options->store.sparse = strcmp(text, "sparse") == 0;
     if (!self->options->store.sparse && strcmp(text, "dense") != 0)
         fail(self, "--vector-type", text, "must be dense or sparse");
@@ -182,6 +189,12 @@ read_option(parser *self, int option, const char *value)
     case THREADS:
         options->threads = read_number(self, "--threads", value, 1, MAX_THREADS);
         break;
+    case DATA:
+        options->journal.directory = value;
+        break;
+    case DATA_SYNC:
+        options->journal.sync = true;
+        break;
     case DISCARD:
         options->discard.wanted = true;
         break;
@@ -205,7 +218,7 @@ static void
 check_together(parser *self)
 {
     vmxd_options *options = self->options;
-    if (options->store.sparse && !self->has_metric)
+    if (options->store.sparse && !options->journal.metric_given)
         options->store.metric = VMXD_DOTPRODUCT;
     if (options->store.sparse && options->store.metric != VMXD_DOTPRODUCT)
         fail(self, "--metric", vmxd_metric_name(options->store.metric), "a sparse index has the metric dotproduct");
@@ -214,6 +227,12 @@ check_together(parser *self)
     if ((options->tls_cert == NULL) != (options->tls_key == NULL))
         fail(self, options->tls_cert ? "--tls-cert" : "--tls-key",
              options->tls_cert ? options->tls_cert : options->tls_key, "give --tls-cert and --tls-key together");
+    if (options->journal.sync && !options->journal.directory)
+        fail(self, "--data-sync", "", "give --data DIR too");
+    if (options->journal.directory && options->journal.directory[0] == '\0')
+        fail(self, "--data", "", "must name a directory");
+    if (options->journal.directory && options->discard.wanted)
+        fail(self, "--data", options->journal.directory, "not together with --discard, which stores nothing");
     if (options->faults.count > 0 && options->discard.wanted)
         fail(self, "--fault", options->faults.rules[0].text, "not together with --discard");
     if (!strchr(options->listen, ':'))

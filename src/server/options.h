@@ -9,6 +9,7 @@
 
 #include "server/discard.h"
 #include "server/fault.h"
+#include "server/journal.h"
 #include "server/store.h"
 
 typedef struct vmxd_options {
@@ -19,6 +20,7 @@ typedef struct vmxd_options {
     const char *tls_key;
     unsigned threads;
     vmxd_store_options store;
+    vmxd_journal_options journal;
     vmxd_discard_options discard;
     vmxd_faults faults;
 } vmxd_options;

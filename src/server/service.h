@@ -5,6 +5,7 @@
 #define VMXD_SERVICE_H
 
 #include "server/call.h"
+#include "server/journal.h"
 #include "server/search.h"
 #include "server/store.h"
 
@@ -15,6 +16,7 @@ typedef struct vmxd_service {
     const char *api_key; /* NULL: any */
     vmxd_store *store;
     vmxd_search *search;
+    vmxd_journal *journal; /* NULL: nothing is kept */
 } vmxd_service;
 
 /* Answers a call of any method; `service` is a vmxd_service. For vmxd_server_options. */

@@ -8,7 +8,6 @@ typedef struct update {
     vmxd_write write; /* first */
     const Pinecone__UpdateRequest *request;
     const vmxd_filter *filter; /* NULL: by id */
-    uint32_t *matched;         /* where to say how many; NULL once said */
 } update;
 
 /* The records that change, and what they become. */
@@ -96,20 +95,24 @@ apply(vmxd_namespace *ns, vmxd_write *write, bool commit, vmxd_status *status)
                                  request->n_values > 0 ? request->values : NULL);
         else
             vmxd_record_free(plan.records[i]);
-    if (self->matched)
-        *self->matched = (uint32_t)plan.count;
-    self->matched = NULL;
+    if (write->count)
+        *write->count = (uint32_t)plan.count;
     vmx_arena_reset(&arena);
     return made;
 }
 
-/* NULL with the reason in `status`. */
-static update *
-new_update(const vmxd_service *service, const Pinecone__UpdateRequest *request, vmx_arena *arena, bool dry_run,
-           vmxd_status *status)
+static bool
+is_dry_run(const Pinecone__UpdateRequest *request)
+{
+    return request->_dry_run_case == PINECONE__UPDATE_REQUEST___DRY_RUN_DRY_RUN && request->dry_run;
+}
+
+vmxd_write *
+vmxd_update_new(const vmxd_service *service, const Pinecone__UpdateRequest *request, vmx_arena *arena,
+                vmxd_status *status)
 {
     bool valid = vmxd_check_namespace(request->namespace_, status) &&
-                 (request->filter ? check_by_filter(request, dry_run, status)
+                 (request->filter ? check_by_filter(request, is_dry_run(request), status)
                                   : check_by_id(service->store, request, arena, status)) &&
                  (!request->set_metadata || vmxd_metadata_check(request->set_metadata, arena, status));
     update *self = valid ? vmx_arena_calloc(arena, 1, sizeof *self) : NULL;
@@ -120,50 +123,54 @@ new_update(const vmxd_service *service, const Pinecone__UpdateRequest *request, 
     *self = (update){.write = {.apply = apply}, .request = request};
     if (request->filter && !(self->filter = vmxd_filter_compile(request->filter, arena, status)))
         return NULL;
-    return self;
+    return &self->write;
+}
+
+static void
+reply_matched(vmxd_call *call, uint32_t count)
+{
+    Pinecone__UpdateResponse response = PINECONE__UPDATE_RESPONSE__INIT;
+    response._matched_records_case = PINECONE__UPDATE_RESPONSE___MATCHED_RECORDS_MATCHED_RECORDS;
+    response.matched_records = (int32_t)count;
+    vmxd_call_reply(call, &response.base);
+}
+
+static void
+reply(vmxd_call *call, uint32_t count)
+{
+    (void)count;
+    Pinecone__UpdateResponse response = PINECONE__UPDATE_RESPONSE__INIT;
+    vmxd_call_reply(call, &response.base);
 }
 
 /* The records that would change are counted, nothing is written. */
-static bool
-count_only(vmxd_service *service, update *self, vmxd_status *status)
+static void
+count_only(vmxd_service *service, vmxd_call *call, const char *name, vmxd_write *write)
 {
-    const char *name = self->request->namespace_;
     vmxd_namespace *ns = vmxd_store_find(service->store, name);
-    bool done = false;
-    if (ns)
-        vmxd_namespace_read_lock(ns);
-    if (ns && ns->exists)
-        done = apply(ns, &self->write, false, status);
+    vmxd_status status;
+    uint32_t count = 0;
+    write->count = &count;
+    bool done =
+        ns ? vmxd_namespace_check(ns, write, true, &status)
+           : vmxd_refuse(&status, GRPC_STATUS_NOT_FOUND, "Namespace not found: \"%.*s\"", vmxd_clip(name), name);
+    if (done)
+        reply_matched(call, count);
     else
-        vmxd_refuse(status, GRPC_STATUS_NOT_FOUND, "Namespace not found: \"%.*s\"", vmxd_clip(name), name);
-    if (ns)
-        vmxd_namespace_unlock(ns);
-    return done;
+        vmxd_call_fail(call, &status);
 }
 
 void
 vmxd_handle_update(vmxd_service *service, vmxd_call *call, ProtobufCMessage *message)
 {
     const Pinecone__UpdateRequest *request = (const Pinecone__UpdateRequest *)message;
-    bool dry_run = request->_dry_run_case == PINECONE__UPDATE_REQUEST___DRY_RUN_DRY_RUN && request->dry_run;
-    bool counts = request->filter != NULL || dry_run;
     vmxd_status status;
-    uint32_t matched = 0;
-    update *self = new_update(service, request, vmxd_call_arena(call), dry_run, &status);
-    bool done = self != NULL;
-    if (done) {
-        self->matched = &matched;
-        done = dry_run ? count_only(service, self, &status)
-                       : vmxd_write_submit(service, call, request->namespace_, &self->write, true, &status);
-    }
-    if (!done) {
+    vmxd_write *write = vmxd_update_new(service, request, vmxd_call_arena(call), &status);
+    if (!write)
         vmxd_call_fail(call, &status);
-        return;
-    }
-    Pinecone__UpdateResponse response = PINECONE__UPDATE_RESPONSE__INIT;
-    if (counts) {
-        response._matched_records_case = PINECONE__UPDATE_RESPONSE___MATCHED_RECORDS_MATCHED_RECORDS;
-        response.matched_records = (int32_t)matched;
-    }
-    vmxd_call_reply(call, &response.base);
+    else if (is_dry_run(request))
+        count_only(service, call, request->namespace_, write);
+    else
+        vmxd_write_submit(service, call, VMXD_JOURNAL_UPDATE, request->namespace_, write,
+                          request->filter ? reply_matched : reply);
 }

@@ -30,7 +30,8 @@ check_vector(const vmxd_store *store, Pinecone__Vector *vector, vmx_arena *arena
 }
 
 static bool
-check_request(vmxd_store *store, const Pinecone__UpsertRequest *request, vmx_arena *arena, vmxd_status *status)
+check_request(const vmxd_service *service, const Pinecone__UpsertRequest *request, vmx_arena *arena,
+              vmxd_status *status)
 {
     if (!vmxd_check_namespace(request->namespace_, status))
         return false;
@@ -41,17 +42,14 @@ check_request(vmxd_store *store, const Pinecone__UpsertRequest *request, vmx_are
                             VMXD_MAX_UPSERT_RECORDS);
     for (size_t i = 0; i < request->n_vectors; i++) {
         const Pinecone__Vector *vector = request->vectors[i];
-        if (!check_vector(store, request->vectors[i], arena, status))
+        if (!check_vector(service->store, request->vectors[i], arena, status))
             return false;
         if (vector->n_values != request->vectors[0]->n_values)
             return vmxd_invalid(status, "Vector dimension %zu of '%.*s' differs from the %zu of the request's first",
                                 vector->n_values, vmxd_clip(vector->id), vector->id, request->vectors[0]->n_values);
     }
-    uint32_t dimension = (uint32_t)request->vectors[0]->n_values, fixed;
-    if (dimension > 0 && !vmxd_store_fix_dimension(store, dimension, &fixed))
-        return vmxd_invalid(status, "Vector dimension %u does not match the dimension of the index %u", dimension,
-                            fixed);
-    return true;
+    uint32_t dimension = (uint32_t)request->vectors[0]->n_values;
+    return dimension == 0 || vmxd_write_fix_dimension(service, dimension, status);
 }
 
 static void
@@ -67,6 +65,8 @@ apply(vmxd_namespace *ns, vmxd_write *write, bool commit, vmxd_status *status)
 {
     upsert *self = (upsert *)write;
     const Pinecone__UpsertRequest *request = self->request;
+    if (write->count)
+        *write->count = (uint32_t)request->n_vectors;
     if (!commit)
         return true;
     if (!vmxd_records_reserve(&ns->records, (uint32_t)request->vectors[0]->n_values, request->n_vectors))
@@ -98,20 +98,34 @@ new_upsert(const Pinecone__UpsertRequest *request, vmx_arena *arena)
     return &self->write;
 }
 
+vmxd_write *
+vmxd_upsert_new(const vmxd_service *service, const Pinecone__UpsertRequest *request, vmx_arena *arena,
+                vmxd_status *status)
+{
+    if (!check_request(service, request, arena, status))
+        return NULL;
+    vmxd_write *write = new_upsert(request, arena);
+    if (!write)
+        vmxd_no_memory(status);
+    return write;
+}
+
+static void
+reply(vmxd_call *call, uint32_t count)
+{
+    Pinecone__UpsertResponse response = PINECONE__UPSERT_RESPONSE__INIT;
+    response.upserted_count = count;
+    vmxd_call_reply(call, &response.base);
+}
+
 void
 vmxd_handle_upsert(vmxd_service *service, vmxd_call *call, ProtobufCMessage *message)
 {
     const Pinecone__UpsertRequest *request = (const Pinecone__UpsertRequest *)message;
-    vmx_arena *arena = vmxd_call_arena(call);
     vmxd_status status;
-    Pinecone__UpsertResponse response = PINECONE__UPSERT_RESPONSE__INIT;
-    response.upserted_count = (uint32_t)request->n_vectors;
-    bool done = check_request(service->store, request, arena, &status);
-    vmxd_write *write = done ? new_upsert(request, arena) : NULL;
-    if (done && !write)
-        done = vmxd_no_memory(&status);
-    if (done && vmxd_write_submit(service, call, request->namespace_, write, false, &status))
-        vmxd_call_reply(call, &response.base);
+    vmxd_write *write = vmxd_upsert_new(service, request, vmxd_call_arena(call), &status);
+    if (write)
+        vmxd_write_submit(service, call, VMXD_JOURNAL_UPSERT, request->namespace_, write, reply);
     else
         vmxd_call_fail(call, &status);
 }
