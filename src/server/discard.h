@@ -1,6 +1,6 @@
 /*
  * server/discard.h: a sink for measuring clients. Requests are counted, not decoded, and answered with replies that were
- * packed once, so that the server costs less than any client.
+ * packed once (but an upsert's, which tells how many records came), so that the server costs little.
  */
 #ifndef VMXD_DISCARD_H
 #define VMXD_DISCARD_H

@@ -8,7 +8,6 @@
 
 #define ID_SIZE           24
 #define DEFAULT_DIMENSION 768 /* of a fetched record */
-#define UPSERTED          100 /* in every reply to an upsert; nobody has counted */
 #define METADATA                                                                                                       \
     "{\"title\":\"Vectors and where to keep them\",\"category\":\"technology\",\"tags\":[\"index\",\"search\"],"       \
     "\"year\":2024,\"price\":19.5,\"in_stock\":true}"
@@ -112,7 +111,6 @@ pack_stats(const vmxd_discard_options *options, grpc_slice *reply)
 bool
 vmxd_discard_reply(vmxd_discard_method method, const vmxd_discard_options *options, grpc_slice *reply)
 {
-    Pinecone__UpsertResponse upserted = PINECONE__UPSERT_RESPONSE__INIT;
     Pinecone__DeleteResponse empty = PINECONE__DELETE_RESPONSE__INIT;
     vmx_arena arena;
     vmx_arena_init(&arena, 0);
@@ -126,10 +124,6 @@ vmxd_discard_reply(vmxd_discard_method method, const vmxd_discard_options *optio
         break;
     case VMXD_DISCARD_STATS:
         packed = pack_stats(options, reply);
-        break;
-    case VMXD_DISCARD_UPSERT:
-        upserted.upserted_count = UPSERTED;
-        packed = pack(&upserted.base, reply);
         break;
     default:
         packed = pack(&empty.base, reply);

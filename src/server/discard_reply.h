@@ -22,8 +22,8 @@ typedef enum vmxd_discard_method {
 const char *
 vmxd_discard_path(vmxd_discard_method method);
 
-/* A packed reply of the size that the method's replies have: matches as the options say, one record for a fetch. To be
- * given back with grpc_slice_unref. False when memory is out. */
+/* A packed reply of the size that the method's replies have: matches as the options say, one record for a fetch, nothing
+ * for an upsert, whose reply is made of its request. To be given back with grpc_slice_unref. False when memory is out. */
 bool
 vmxd_discard_reply(vmxd_discard_method method, const vmxd_discard_options *options, grpc_slice *reply);
 
