@@ -16,6 +16,9 @@ file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_
 set_target_properties(vecmux_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
 
 install(TARGETS vecmux EXPORT vecmux-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET vecmux_mock)
+  install(TARGETS vecmux_mock EXPORT vecmux-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(TARGETS vecmux_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/vecmux DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
@@ -27,6 +30,10 @@ file(RELATIVE_PATH VMX_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" VMX_PC_TO_PREFIX "${VMX_PC_TO_PREFIX}")
 configure_file(cmake/vecmux.pc.in vecmux.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/vecmux.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(TARGET vecmux_mock)
+  configure_file(cmake/vecmux-mock.pc.in vecmux-mock.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/vecmux-mock.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 
 install(EXPORT vecmux-targets NAMESPACE vecmux:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/vecmux-config.cmake.in ${CMAKE_BINARY_DIR}/vecmux-config.cmake

@@ -19,6 +19,7 @@ FOREIGN = {
     "faiss": ("faiss/",),
     "zlib": ("zlib.h",),
     "hdf5": ("hdf5.h",),
+    "nghttp2": ("nghttp2/",),
     "check": ("check.h",),
     "sanitizer": ("sanitizer/",),
 }
@@ -41,7 +42,7 @@ RULES = [
     ("src/api", ["public", "core", "wire", "op", "rpc", "engine", "writer/writer.h", "transport/grpc/grpc_transport.h"]),
     ("src/writer", ["public", "core", "wire", "op", "rpc", "engine"]),
     ("src/build", ["public", "core", "wire", "op", "rpc", "engine"]),
-    ("src/mock", ["public", "core", "wire", "grpc", "protobuf-c", "pb-c", "sanitizer"]),
+    ("src/mock", ["public", "core", "nghttp2", "openssl"]),
     ("src/server", ["public", "core", "wire", "mock", "grpc", "protobuf-c", "pb-c", "jansson", "sanitizer"]),
     ("src/cli/load", ["public", "cli", "jansson", "zlib", "hdf5"]),
     ("src/cli", ["public", "jansson"]),
