@@ -259,8 +259,8 @@ START_TEST(tls)
     ck_assert_int_eq(vmx_mock_start(&options, &mock, NULL), VMX_OK);
     set_default(mock, "", answer_ok());
     char endpoint[64];
-    snprintf(endpoint, sizeof endpoint, "https://localhost:%d", vmx_mock_port(mock));
-    const char *const properties[] = {"tls.ca.pem", cert, "channel.count", "2", NULL};
+    snprintf(endpoint, sizeof endpoint, "https://127.0.0.1:%d", vmx_mock_port(mock));
+    const char *const properties[] = {"tls.ca.pem", cert, "tls.server.name", "localhost", "channel.count", "2", NULL};
     vmx_client *client = open_client(endpoint, 1, properties);
     vmx_index *index = open_index(client);
     for (unsigned i = 0; i < 50; i++)
