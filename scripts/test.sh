@@ -12,6 +12,7 @@ modes, each with a build directory of its own:
   --asan       address and undefined-behaviour sanitizers, in build-asan/
   --tsan       thread sanitizer, in build-tsan/
   --valgrind   every program of ours under valgrind, in build-valgrind/
+  --perf       no tests: a minute of bench/run, ratios to gRPC core within generous bounds, in build-bench/
 
 selections:
   (none)       tests labelled quick or threads
@@ -22,7 +23,7 @@ selections:
 TEXT
 }
 
-build=build sanitize= emulator= slow=1 jobs=1
+build=build sanitize= emulator= slow=1 jobs=1 perf=
 select=(-LE long)
 while [ $# -gt 0 ]; do
     case $1 in
@@ -33,6 +34,7 @@ while [ $# -gt 0 ]; do
         emulator="valgrind;--quiet;--error-exitcode=99;--leak-check=full"
         emulator+=";--show-leak-kinds=definite;--errors-for-leak-kinds=definite"
         ;;
+    --perf) perf=yes ;;
     --quick) select=(-L '^quick$') ;;
     --long) select=() ;;
     -R) select+=(-R "${2:?-R needs a regular expression}") && shift ;;
@@ -53,6 +55,9 @@ export TSAN_OPTIONS="ignore_noninstrumented_modules=1:second_deadlock_stack=1:${
 export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
 
 scripts/deps.sh
+if [ -n "$perf" ]; then
+    exec bench/run --quick
+fi
 cmake -S . -B "$build" -G Ninja -DVECMUX_WERROR=ON "-DVECMUX_SANITIZE=$sanitize" \
     "-DCMAKE_CROSSCOMPILING_EMULATOR=$emulator" >/dev/null
 ninja -C "$build" --quiet
