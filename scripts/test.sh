@@ -12,6 +12,7 @@ modes, each with a build directory of its own:
   --asan       address and undefined-behaviour sanitizers, in build-asan/
   --tsan       thread sanitizer, in build-tsan/
   --valgrind   every program of ours under valgrind, in build-valgrind/
+  --fuzz       no tests: libFuzzer on every file reader, 60 s each, in build-fuzz/ (see tests/fuzz/run)
   --perf       no tests: a minute of bench/run, ratios to gRPC core within generous bounds, in build-bench/
 
 selections:
@@ -23,7 +24,7 @@ selections:
 TEXT
 }
 
-build=build sanitize= emulator= slow=1 jobs=1 perf=
+build=build sanitize= emulator= slow=1 jobs=1 perf= fuzz=
 select=(-LE long)
 while [ $# -gt 0 ]; do
     case $1 in
@@ -35,6 +36,7 @@ while [ $# -gt 0 ]; do
         emulator+=";--show-leak-kinds=definite;--errors-for-leak-kinds=definite"
         ;;
     --perf) perf=yes ;;
+    --fuzz) fuzz=yes ;;
     --quick) select=(-L '^quick$') ;;
     --long) select=() ;;
     -R) select+=(-R "${2:?-R needs a regular expression}") && shift ;;
@@ -57,6 +59,9 @@ export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
 scripts/deps.sh
 if [ -n "$perf" ]; then
     exec bench/run --quick
+fi
+if [ -n "$fuzz" ]; then
+    exec tests/fuzz/run
 fi
 cmake -S . -B "$build" -G Ninja -DVECMUX_WERROR=ON "-DVECMUX_SANITIZE=$sanitize" \
     "-DCMAKE_CROSSCOMPILING_EMULATOR=$emulator" >/dev/null

@@ -14,7 +14,7 @@
 #define TICK_MS    100   /* how long a put or a close may keep progress and journal waiting */
 #define LINGER_MS  200   /* an input that is slow is sent in small batches, but not in tiny ones */
 #define GRACE_MS   10000 /* for what is in flight when the load is stopped */
-#define JOURNAL_MS 500
+#define JOURNAL_MS 200
 #define REPORTS_MS 5000 /* for reports that are under way when the last outcome is known */
 #define SHOWN_MAX  10   /* reasons of failures on stderr; the dead letters have them all */
 

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CUT_BYTES 256 /* of a line that is too long: what is shown of it */
+#define FIRST_BYTES 16384
+#define READ_BYTES  65536
+#define CUT_BYTES   256 /* of a line that is too long: what is shown of it */
 
 bool
 load_text_lines_open(load_text_lines *lines, const char *path, cli_reason *reason)
@@ -11,7 +13,8 @@ load_text_lines_open(load_text_lines *lines, const char *path, cli_reason *reaso
     *lines = (load_text_lines){0};
     if (!load_bytes_open(&lines->bytes, path, reason))
         return false;
-    lines->buffer = malloc(LOAD_LINE_MAX);
+    lines->capacity = FIRST_BYTES;
+    lines->buffer = malloc(FIRST_BYTES);
     if (lines->buffer)
         return true;
     load_text_lines_close(lines);
@@ -26,7 +29,18 @@ load_text_lines_close(load_text_lines *lines)
     lines->buffer = NULL;
 }
 
-/* Reads more behind what is there; the buffer has room. */
+static bool
+grow(load_text_lines *lines, cli_reason *reason)
+{
+    char *grown = realloc(lines->buffer, 2 * lines->capacity);
+    if (!grown)
+        return cli_refuse(reason, "out of memory");
+    lines->buffer = grown;
+    lines->capacity *= 2;
+    return true;
+}
+
+/* Reads more behind what is there, which is less than LOAD_LINE_MAX. */
 static bool
 fill(load_text_lines *lines, cli_reason *reason)
 {
@@ -34,8 +48,10 @@ fill(load_text_lines *lines, cli_reason *reason)
     memmove(lines->buffer, lines->buffer + lines->begin, lines->end - lines->begin);
     lines->end -= lines->begin;
     lines->begin = 0;
-    size_t room = LOAD_LINE_MAX - lines->end;
-    room = room < 65536 ? room : 65536;
+    if (lines->end == lines->capacity && !grow(lines, reason))
+        return false;
+    size_t room = lines->capacity - lines->end;
+    room = room < READ_BYTES ? room : READ_BYTES;
     if (!load_bytes_read(&lines->bytes, lines->bytes.position, lines->buffer + lines->end, room, &got, reason))
         return false;
     lines->end += got;
@@ -64,7 +80,7 @@ skip_long(load_text_lines *lines, vmx_str *line, cli_reason *reason)
     lines->ahead += LOAD_LINE_MAX;
     lines->begin = lines->end = CUT_BYTES;
     while (!stop && !lines->ended) {
-        size_t got, room = 65536;
+        size_t got, room = READ_BYTES;
         if (!load_bytes_read(&lines->bytes, lines->bytes.position, rest, room, &got, reason))
             return LOAD_LINE_FAILED;
         stop = memchr(rest, '\n', got);

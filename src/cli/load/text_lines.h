@@ -1,5 +1,5 @@
 /*
- * text_lines.h: the lines of a text file in a buffer of fixed size, with their numbers and byte offsets.
+ * text_lines.h: the lines of a text file in a buffer of at most LOAD_LINE_MAX bytes, with their numbers and byte offsets.
  */
 #ifndef VMX_CLI_LOAD_TEXT_LINES_H
 #define VMX_CLI_LOAD_TEXT_LINES_H
@@ -13,6 +13,7 @@
 typedef struct load_text_lines {
     load_bytes bytes;
     char *buffer;
+    size_t capacity;   /* of the buffer; it grows with the lines */
     size_t begin, end; /* of what was read and not handed out */
     bool ended;        /* nothing follows in the file */
     uint64_t number;   /* of the last line, from 1 */

@@ -1,0 +1,50 @@
+#!/usr/bin/python3
+"""Writes the seeds of the fuzz targets, small good files. usage: seeds.py DIRECTORY (tests/fuzz/corpus)"""
+import os
+import sys
+
+import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "load"))
+import formats  # noqa: E402
+
+LINES = [
+    {"id": "a", "values": [1, 2.5]},
+    {"id": "b", "sparse": {"indices": [1, 4294967295], "values": [0.5, 1e-30]}, "metadata": {"g": ["x"], "n": None}},
+    {"text": '{"id":"c","values":[1]}', "error": {"code": "VMX_ERR_REJECTED", "outcome": "rejected", "message": "m"}},
+    {"id": "d", "values": [1], "error": "sick"},
+    {"id": 7},
+    ["no record"],
+]
+
+
+def main():
+    directory = sys.argv[1]
+    array = np.arange(1, 7, dtype="f4").reshape(2, 3)
+
+    def path(form, name):
+        os.makedirs(os.path.join(directory, form), exist_ok=True)
+        return os.path.join(directory, form, name)
+
+    for dtype in ("f2", "f4", "f8", ">f4", "i1", "u2", ">i8"):
+        with open(path("npy", dtype.replace(">", "be-")), "wb") as file:
+            np.save(file, array.astype(dtype))
+    with open(path("npy", "f4"), "rb") as file:
+        formats.write_gzip(path("npy", "gzip"), file.read())
+    for form, dtype in (("fvecs", "f4"), ("bvecs", "u1"), ("ivecs", "i4")):
+        formats.write_vecs(path(form, "two"), array.astype(dtype))
+    for form, dtype in (("fbin", "f4"), ("u8bin", "u1"), ("i8bin", "i1")):
+        formats.write_bin(path(form, "two"), array.astype(dtype))
+    for dtype in formats.IDX_TYPES:
+        formats.write_bytes(path("idx", dtype), formats.idx_bytes(array.astype(dtype)))
+    formats.write_gzip(path("idx", "gzip"), formats.idx_bytes(array.astype("uint8").reshape(2, 1, 3)))
+    formats.write_hdf5(path("hdf5", "plain"), array)
+    formats.write_hdf5(path("hdf5", "chunks"), array.astype("u1"), chunks=(1, 2), compression="gzip")
+    formats.write_hdf5(path("hdf5", "name"), array, "other")
+    formats.write_lines(path("jsonl", "records"), LINES)
+    with open(path("jsonl", "records"), "rb") as file:
+        formats.write_gzip(path("jsonl", "gzip"), file.read())
+    formats.write_bytes(path("jsonl", "blanks"), b'\n \r\n{"id":"x","values":[1]}\r\n\n{"id":')
+
+
+main()
