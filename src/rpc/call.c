@@ -157,14 +157,14 @@ is_connect_failure(const vmx_attempt *attempt)
            !attempt->ticket.was_connected;
 }
 
-/* Successes refill the retry budget, failures that call for a retry take from it (gRFC A6); what never reached the server
- * is no burden to it. */
+/* Successes refill the retry budget, failures that call for a retry take from it (gRFC A6) if they are the server's: what
+ * never reached it is no burden to it, and a connection that breaks is one event, however many calls it carried. */
 static void
 note_budget(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
 {
     const vmx_reply *reply = &attempt->reply;
     bool retriable =
-        reply->reach != VMX_REACH_NONE && vmx_retry_may_help(&call->settings.retry, verdict, reply->grpc_code);
+        reply->reach == VMX_REACH_SERVER && vmx_retry_may_help(&call->settings.retry, verdict, reply->grpc_code);
     vmx_budget_change change = VMX_BUDGET_AS_BEFORE;
     if (verdict == VMX_VERDICT_OK)
         change = vmx_budget_success(&call->caller->budget);
@@ -296,10 +296,11 @@ judge(vmx_call *call, vmx_attempt *attempt, vmx_verdict verdict)
     vmx_message_clear(&attempt->message);
     if (call->live > 0)
         return; /* the other attempt may still succeed */
-    if (is_connect_failure(attempt) && call->settings.wait_for_ready)
+    bool lasts = is_connect_failure(attempt) && vmx_failure_lasts(&attempt->reply);
+    if (is_connect_failure(attempt) && call->settings.wait_for_ready && !lasts)
         back_in_line(call);
     else
-        fail(call, attempt, verdict);
+        fail(call, attempt, lasts ? VMX_VERDICT_HOPELESS : verdict);
 }
 
 static void

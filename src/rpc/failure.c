@@ -78,6 +78,13 @@ may_want_tls(const vmx_call *call, const char *text)
             strstr(text, "Failed parsing HTTP/2") != NULL);
 }
 
+bool
+vmx_failure_lasts(const vmx_reply *reply)
+{
+    return reply->text.len > 0 && (strstr(reply->text.ptr, "certificate verify failed") != NULL ||
+                                   strstr(reply->text.ptr, "is not in peer certificate") != NULL);
+}
+
 static const char *
 advice_for(const vmx_call *call, const vmx_reply *reply)
 {

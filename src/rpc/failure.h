@@ -13,6 +13,10 @@
 void
 vmx_failure_of_reply(vmx_call *call, bool retriable);
 
+/* A connection was refused for a reason that no waiting changes: the server's certificate is not the expected one. */
+bool
+vmx_failure_lasts(const vmx_reply *reply);
+
 /* The time was over while the call waited in line for a connection. */
 void
 vmx_failure_in_line(vmx_call *call);

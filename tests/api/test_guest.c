@@ -221,19 +221,16 @@ START_TEST(signals_are_the_hosts_own)
         ck_assert_int_eq(event.status, VMX_OK);
         vmx_op_free(event.op);
     }
-    if (IO_THREADS > 0) /* a thread that drives: gRPC core begins its wait anew after each signal */
-        check_poll_takes(queue, 200);
+    check_poll_takes(queue, 200);
     atomic_store(&running, 0);
     pthread_join(sender, NULL);
     check_poll_takes(queue, 50);
-    if (IO_THREADS > 0) /* else gRPC core starts threads from the thread that drives it, with that thread's mask */
-        check_blocked_signal(records);
+    check_blocked_signal(records);
     vmx_queue_free(queue);
     vmx_index_free(records);
     close_client(client);
     ck_assert_int_gt(atomic_load(&handled), 10);
-    if (IO_THREADS > 0)
-        ck_assert_int_eq(atomic_load(&handled_elsewhere), 0);
+    ck_assert_int_eq(atomic_load(&handled_elsewhere), 0);
 }
 END_TEST
 

@@ -40,7 +40,7 @@ typedef struct schedule {
     bool closing;
     int64_t budget_tokens;
     size_t successes; /* answers that may have refilled the budget */
-    size_t unreached; /* answers that say the server was not reached: their retries are free */
+    size_t broken;    /* answers that are the connection's, not the server's: they take no token */
     size_t repeats;   /* attempts that were not the first of their call */
 } schedule;
 
@@ -181,8 +181,8 @@ on_stream(world *w, size_t n, const sighting *seen)
     answer how = draw_answer(s, seen);
     if (how.delay_us != ANSWER_NEVER && how.grpc_code == VMX_GRPC_OK)
         s->successes++;
-    if (how.delay_us != ANSWER_NEVER && how.grpc_code != VMX_GRPC_OK && how.reach == VMX_REACH_NONE)
-        s->unreached++;
+    if (how.delay_us != ANSWER_NEVER && how.grpc_code != VMX_GRPC_OK && how.reach != VMX_REACH_SERVER)
+        s->broken++;
     world_answer(seen->stream, &how);
 }
 
@@ -421,7 +421,7 @@ check_budget(const schedule *s)
 {
     const vmx_fake_counters *counters = vmx_fake_counters_of(s->w->transport);
     size_t not_connected = counters->started - s->w->count;
-    double free_repeats = (double)(s->unreached + not_connected);
+    double free_repeats = (double)(s->broken + not_connected);
     double bound = (double)s->budget_tokens / 2 + 0.2 * (double)s->successes + 1 + free_repeats;
     holds(s, s->budget_tokens == 0 || (double)s->repeats <= bound, "more retries than the budget allows");
 }

@@ -150,11 +150,32 @@ fire_due(vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t *sleep_until_us)
 
 /* --- driving ------------------------------------------------------------------------------------------------------ */
 
+/*
+ * On a thread of the host's: the core starts threads from the thread that polls, with its signal mask, and begins its
+ * wait anew after every signal. So signals are blocked meanwhile, but never for longer than a slice, after which the
+ * host's handlers have their turn.
+ */
+static grpc_event
+next_on_host_thread(vmx_grpc_loop *loop, uint64_t until_us)
+{
+    enum { SLICE_US = 50000 };
+    if (until_us > 0) {
+        uint64_t slice_us = vmx_monotonic_us() + SLICE_US;
+        until_us = slice_us < until_us ? slice_us : until_us;
+    }
+    sigset_t old = vmx_signals_block();
+    grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
+    vmx_signals_restore(old);
+    return event;
+}
+
 /* Takes the next completion; false when there was none until then. */
 static bool
 handle_completion(vmx_grpc_loop *loop, uint64_t until_us, size_t *handled)
 {
-    grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
+    grpc_event event = loop->base.transport->driven
+                           ? next_on_host_thread(loop, until_us)
+                           : grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
     if (event.type != GRPC_OP_COMPLETE)
         return false;
     vmx_grpc_tag *tag = event.tag;
