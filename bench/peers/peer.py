@@ -21,7 +21,7 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.99
 
 def parse(argv=None):
     parser = argparse.ArgumentParser()
-    parser.add_argument("scenario", choices=("query", "latency", "decode", "upsert", "load"))
+    parser.add_argument("scenario", choices=("query", "latency", "decode", "upsert"))
     parser.add_argument("--endpoint", default="127.0.0.1:5081")
     parser.add_argument("--tls-ca")
     parser.add_argument("--in-flight", type=lambda text: [int(item) for item in text.split(",")])
@@ -29,7 +29,6 @@ def parse(argv=None):
     parser.add_argument("--top-k", type=int, default=10)
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--batch-bytes", type=int, default=1900000)
-    parser.add_argument("--vectors", type=int, default=10000, help="of the scenario load")
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--warm-up", type=float, default=1)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,12 +1,12 @@
 """What is measured: groups of clients that do the same work against the same server, and what is wanted of the ratios."""
 import dataclasses
 import os
-import sys
 
-from . import tools
+from . import sdk, tools
 
 DRIVEN, BACKGROUND = "vecmux driven", "vecmux background"
 RAW, HANDOFF, CPP, PYTHON, H2 = "raw_core", "raw_core_handoff", "grpc++", "python grpcio", "h2load"
+PINECONE_8, PINECONE_RUST, PINECONE_GO = "pinecone 8 (Python)", "pinecone newest (Rust)", "go-pinecone"
 
 
 @dataclasses.dataclass
@@ -34,17 +34,23 @@ class Group:
     rounds: int = 0         # 0: as all
 
 
-def commands(programs):
-    """The command of each client, without scenario and options."""
-    def program(name):
-        return os.path.join(programs, name)
+def commands(build, groups):
+    """The command of each client of the groups, without scenario and options; or a Missing that says why there is none."""
+    programs = os.path.join(build, "bin")
+
+    def program(name, *options):
+        return lambda: [os.path.join(programs, name), *options]
 
     def script(name):
-        return ["/usr/bin/python3", os.path.join(tools.PEERS, name)]
+        return lambda: ["/usr/bin/python3", os.path.join(tools.PEERS, name)]
 
-    return {DRIVEN: [program("vecmux-bench"), "--driven"], BACKGROUND: [program("vecmux-bench")],
-            RAW: [program("raw_core")], HANDOFF: [program("raw_core_handoff")], CPP: [program("grpcpp")],
-            PYTHON: script("python_grpcio.py"), H2: script("h2load.py")}
+    makers = {DRIVEN: program("vecmux-bench", "--driven"), BACKGROUND: program("vecmux-bench"), RAW: program("raw_core"),
+              HANDOFF: program("raw_core_handoff"), CPP: program("grpcpp"), PYTHON: script("python_grpcio.py"),
+              H2: script("h2load.py"), PINECONE_GO: lambda: sdk.go_client(build),
+              PINECONE_8: lambda: sdk.python_client(build, "pinecone-8", "pinecone[grpc]==8.1.2"),
+              PINECONE_RUST: lambda: sdk.python_client(build, "pinecone-newest", "pinecone")}
+    wanted = {client for group in groups for client in group.clients}
+    return {client: sdk.prepare(make) for client, make in makers.items() if client in wanted}
 
 
 def cpu(other, bound, row=0):
@@ -56,15 +62,16 @@ def rate(other, bound, row=0):
 
 
 QUERY = Group("query", "Queries of 768 values, 32 in flight, 10 matches read; one thread", "query",
-              [DRIVEN, RAW, CPP, PYTHON, H2], ["--in-flight", "32"],
-              checks=[cpu(RAW, 1.15), rate(RAW, 0.9), cpu(CPP, 1.0), cpu(PYTHON, 0.1),
+              [DRIVEN, RAW, CPP, PYTHON, H2, PINECONE_8, PINECONE_RUST, PINECONE_GO], ["--in-flight", "32"],
+              checks=[cpu(RAW, 1.15), rate(RAW, 0.9), cpu(CPP, 1.0), cpu(PINECONE_8, 0.1), cpu(PINECONE_RUST, 1.0),
+                      cpu(PINECONE_GO, 1.0),
                       Check("allocations_per_op", None, 0.0)])
 QUERY_BACKGROUND = Group("query-background", "The same, completions handed over by a thread in the background", "query",
                          [BACKGROUND, HANDOFF], ["--in-flight", "32"], checks=[cpu(HANDOFF, 1.10)])
 LATENCY = Group("latency", "Queries one after the other, each waited for", "latency", [DRIVEN, RAW, CPP, PYTHON, BACKGROUND],
                 checks=[Check("p50", RAW, 1.05), cpu(CPP, 1.0)])
 
-FULL = [
+DEFAULT = [
     QUERY,
     QUERY_BACKGROUND,
     LATENCY,
@@ -76,13 +83,23 @@ FULL = [
           [DRIVEN, RAW, CPP, PYTHON], ["--in-flight", "8"],
           checks=[rate(RAW, 0.9), cpu(RAW, 1.15), cpu(CPP, 1.0)]),
     Group("decode", "Replies of 100 matches with 768 values and metadata, every value read, 4 in flight", "decode",
-          [DRIVEN, CPP, RAW, PYTHON], ["--in-flight", "4"], ["--discard-reply", "100,768,metadata"],
-          [cpu(CPP, 0.5), cpu(PYTHON, 0.05)]),
-    Group("tls", "Queries as above, over TLS", "query", [DRIVEN, RAW, CPP, PYTHON], ["--in-flight", "32"],
-          checks=[cpu(RAW, 1.15), cpu(CPP, 1.0)], tls=True),
+          [DRIVEN, CPP, RAW, PYTHON, PINECONE_8], ["--in-flight", "4"], ["--discard-reply", "100,768,metadata"],
+          [cpu(CPP, 0.5), cpu(PINECONE_8, 0.05)]),
+    Group("tls", "Queries as above, over TLS", "query", [DRIVEN, RAW, CPP, PYTHON, PINECONE_RUST, PINECONE_GO],
+          ["--in-flight", "32"], checks=[cpu(RAW, 1.15), cpu(CPP, 1.0), cpu(PINECONE_RUST, 1.0)], tls=True),
     Group("mixed", "Upserts, queries, fetches and deletes, 10:70:15:5, zipfian ids, 32 in flight", "mixed", [DRIVEN, BACKGROUND],
           rounds=3),
     Group("channels", "64 queries in flight over 1 to 16 connections", "channels", [DRIVEN, BACKGROUND], rounds=3),
+]
+
+# The cell that Pinecone publishes: 10,000 vectors of 1536 values in batches of 100; an operation is a batch, so the time of
+# the whole is that of 100 operations.
+FULL = DEFAULT + [
+    Group("pinecone-cell", "Upserts of 100 vectors of 1536 values, as in Pinecone's published figures", "upsert",
+          [DRIVEN, CPP, PINECONE_8, PINECONE_RUST, PINECONE_GO],
+          ["--dimension", "1536", "--batch", "100", "--in-flight", "1,4,8,16,32"], rounds=3),
+    Group("pinecone-cell-tls", "The same over TLS", "upsert", [DRIVEN, CPP, PINECONE_8, PINECONE_RUST, PINECONE_GO],
+          ["--dimension", "1536", "--batch", "100", "--in-flight", "1,4,8,16,32"], tls=True, rounds=3),
 ]
 
 # Bounds that hold on a busy machine too: they find what has become much worse.

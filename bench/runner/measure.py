@@ -96,6 +96,10 @@ def run_one(result, client, settings, sink):
 
 def run(group, settings):
     result = Result(group)
+    result.missing = {client: str(settings.commands[client]) for client in group.clients
+                      if isinstance(settings.commands[client], tools.Missing)}
+    for client, reason in result.missing.items():
+        print(f"    {client}: SKIP, {reason}", flush=True)
     rounds = group.rounds or settings.rounds
     print(f"{group.name}: {group.title}", flush=True)
     with tools.Sink(settings.programs, group.sink, settings.certificates[1:] if group.tls else None) as sink:

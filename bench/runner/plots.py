@@ -4,10 +4,13 @@ import shutil
 import subprocess
 
 COLOURS = {"vecmux driven": "#0b6e99", "vecmux background": "#58a6c7", "raw_core": "#555555", "raw_core_handoff": "#999999",
-           "grpc++": "#c8553d", "python grpcio": "#e0a030", "h2load": "#7a9e48"}
+           "grpc++": "#c8553d", "python grpcio": "#e0a030", "h2load": "#7a9e48",
+           "pinecone 8 (Python)": "#b5838d", "pinecone newest (Rust)": "#6d597a", "go-pinecone": "#3d8f8a"}
 OTHER_COLOUR = "#8a5fa8"
 NAMES = {"raw_core": "gRPC core, by hand", "raw_core_handoff": "gRPC core, by hand, 2 threads", "grpc++": "gRPC C++",
-         "python grpcio": "Python grpcio", "h2load": "h2load (HTTP/2 alone)"}
+         "python grpcio": "Python grpcio", "h2load": "h2load (HTTP/2 alone)",
+         "pinecone 8 (Python)": "Pinecone 8 (Python)", "pinecone newest (Rust)": "Pinecone newest (Rust)",
+         "go-pinecone": "Pinecone (Go)"}
 QUANTILES = ("p50", "p90", "p99", "p99.9", "p99.99")
 STYLE = """
 set style line 100 lc rgb '#dddddd' lw 1
@@ -135,7 +138,7 @@ set format x ''
 unset xtics
 set border 2
 unset grid
-set lmargin 26
+set lmargin 28
 set multiplot layout {len(panels)},1 title 'Client CPU, logarithmic (shorter is better)' font ',15'
 """
     for i, (result, title) in enumerate(panels):
