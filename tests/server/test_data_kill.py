@@ -85,9 +85,10 @@ class Kill(DataCase):
             for thread in threads:
                 thread.start()
             time.sleep(random_source.uniform(0.05, 0.4) * SLOW)
-            server.stop(signal.SIGKILL)
+            _, text = server.stop(signal.SIGKILL)
             for thread in threads:
                 thread.join()
+            self.assertNotIn("Sanitizer", text)
             self.assertEqual([writer.surprise for writer in writers], [None] * WRITERS)
             self.assertGreater(sum(writer.answers for writer in writers), answers)
         with self.server() as server, Client(server.target) as client:
