@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
-#include "server/race.h"
+#include "core/tsan.h"
 
 #define MAX_HEADERS 4
 
@@ -70,7 +70,7 @@ static void
 start_batch(vmxd_call *call, const grpc_op *ops, size_t count, void (*step)(vmxd_call *call, bool ok))
 {
     call->step = step;
-    VMXD_RACE_RELEASE(&call->tag);
+    vmx_tsan_release(&call->tag);
     grpc_call_error error = grpc_call_start_batch(call->core, ops, count, &call->tag, NULL);
     if (error != GRPC_CALL_OK)
         fprintf(stderr, "vecmuxd: grpc_call_start_batch: %s\n", grpc_call_error_to_string(error));
@@ -120,7 +120,7 @@ vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue)
     call->status_text = grpc_empty_slice();
     grpc_call_details_init(&call->details);
     grpc_metadata_array_init(&call->headers);
-    VMXD_RACE_RELEASE(&call->tag);
+    vmx_tsan_release(&call->tag);
     if (grpc_server_request_call(acceptor->server, &call->core, &call->details, &call->headers, queue, queue,
                                  &call->tag) != GRPC_CALL_OK)
         call_free(call);

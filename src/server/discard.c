@@ -7,9 +7,9 @@
 
 #include "core/alloc.h"
 #include "core/sync.h"
+#include "core/tsan.h"
 #include "server/discard_count.h"
 #include "server/discard_reply.h"
-#include "server/race.h"
 
 /*
  * Cheap: one thread, methods registered with the core, the request received together with the call and one batch for the
@@ -100,7 +100,7 @@ await_call(vmxd_discard *self, method *of)
     call *next = call_new(self, of);
     if (!next)
         return;
-    VMXD_RACE_RELEASE(next);
+    vmx_tsan_release(next);
     grpc_call_error error =
         of->handle ? grpc_server_request_registered_call(self->server, of->handle, &next->core, &next->deadline,
                                                          &next->headers, &next->request, self->queue, self->queue, next)
@@ -131,7 +131,7 @@ answer(call *open)
     ops[3].data.send_message.send_message = &open->reply;
     if (known)
         grpc_slice_buffer_add(&open->reply.data.raw.slice_buffer, reply_of(open));
-    VMXD_RACE_RELEASE(open);
+    vmx_tsan_release(open);
     grpc_call_error error = grpc_call_start_batch(open->core, ops, known ? 4 : 3, open, NULL);
     if (error != GRPC_CALL_OK)
         fprintf(stderr, "vecmuxd: grpc_call_start_batch: %s\n", grpc_call_error_to_string(error));
@@ -209,7 +209,7 @@ loop_main(void *arg)
                 answer_oldest(self);
             continue;
         }
-        VMXD_RACE_ACQUIRE(event.tag);
+        vmx_tsan_acquire(event.tag);
         if (event.tag == self)
             grpc_completion_queue_shutdown(self->queue);
         else
@@ -318,7 +318,7 @@ print_counts(const vmxd_discard *self)
 static void
 shut_down(vmxd_discard *self)
 {
-    VMXD_RACE_RELEASE(self);
+    vmx_tsan_release(self);
     grpc_server_shutdown_and_notify(self->server, self->queue, self);
     grpc_server_cancel_all_calls(self->server);
     if (self->has_thread)

@@ -8,8 +8,8 @@
 #include "core/buffer.h"
 #include "core/file.h"
 #include "core/sync.h"
+#include "core/tsan.h"
 #include "server/limits.h"
-#include "server/race.h"
 
 #define CALLS_AWAITED_PER_LOOP 64
 #define MAX_PEM_BYTES          (1 << 20)
@@ -41,7 +41,7 @@ loop_main(void *arg)
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
         vmxd_tag *tag = event.tag;
-        VMXD_RACE_ACQUIRE(tag);
+        vmx_tsan_acquire(tag);
         tag->run(tag, event.success != 0);
     }
 }
@@ -195,7 +195,7 @@ void
 vmxd_server_stop(vmxd_server *server, int64_t grace_ms)
 {
     if (server->port > 0) {
-        VMXD_RACE_RELEASE(&server->stopped_tag);
+        vmx_tsan_release(&server->stopped_tag);
         grpc_server_shutdown_and_notify(server->acceptor.server, server->loops[0].queue, &server->stopped_tag);
     }
     if (server->threads_started > 0 && !wait_stopped(server, grace_ms)) {

@@ -16,7 +16,7 @@
 
 #include "core/buffer.h"
 #include "core/sync.h"
-#include "transport/grpc/tsan.h"
+#include "core/tsan.h"
 #include "transport/timer_heap.h"
 #include "transport/transport.h"
 

@@ -1,5 +1,6 @@
 /*
- * tests/transport/echo_server.h: a small gRPC server in a thread of this process, on the core's server API.
+ * mock/echo_server.h: a small gRPC server in a thread of this process, on the core's server API: the other side of the
+ * transport's tests. No part of libvecmux-mock.
  *
  * Methods (all messages are bytes; all return the request's headers that begin with "x-" in both the initial
  * metadata and the trailers):
@@ -13,8 +14,8 @@
  *   /test/Deaf    answers with headers, then reads nothing
  * Anything else is UNIMPLEMENTED.
  */
-#ifndef TESTS_TRANSPORT_ECHO_SERVER_H
-#define TESTS_TRANSPORT_ECHO_SERVER_H
+#ifndef VMX_MOCK_ECHO_SERVER_H
+#define VMX_MOCK_ECHO_SERVER_H
 
 #include <stddef.h>
 

@@ -1,9 +1,9 @@
 /*
- * transport/grpc/tsan.h: telling the thread sanitizer what it cannot see. gRPC core is not instrumented, so its hand-over
+ * core/tsan.h: telling the thread sanitizer what it cannot see. gRPC core is not instrumented, so its hand-over
  * of a tag from grpc_call_start_batch to grpc_completion_queue_next is invisible and would be reported as a race.
  */
-#ifndef VMX_GRPC_TSAN_H
-#define VMX_GRPC_TSAN_H
+#ifndef VMX_CORE_TSAN_H
+#define VMX_CORE_TSAN_H
 
 #if defined(__SANITIZE_THREAD__)
 #define VMX_TSAN 1
