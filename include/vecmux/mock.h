@@ -59,9 +59,12 @@ typedef enum vmx_mock_when {
 typedef struct vmx_mock_answer {
     size_t size;
     int32_t grpc_code;
-    vmx_str details; /* grpc-message */
-    vmx_str message; /* the reply's bytes */
-    bool echo;       /* the request's message instead */
+    vmx_str details;         /* grpc-message */
+    vmx_str message;         /* the reply's bytes */
+    const vmx_str *messages; /* a streaming method's, instead of `message` */
+    size_t message_count;
+    bool echo;  /* the request's messages instead */
+    bool early; /* the answer begins when the request's headers have come; with echo, messages go back as they come */
     const vmx_header *headers;
     size_t header_count;
     const vmx_header *trailers; /* beside the status: grpc-retry-pushback-ms, retry-after, ... */
@@ -102,6 +105,7 @@ typedef struct vmx_mock_options {
     size_t max_records;        /* later calls are counted but not recorded; 0: 1,000,000 */
     uint32_t max_streams;      /* SETTINGS_MAX_CONCURRENT_STREAMS; 0: no limit */
     vmx_mock_handler handler;  /* NULL: such calls are answered UNIMPLEMENTED */
+    bool early_handler;        /* called when a call's headers have come, not its whole request */
     void *user;
 } vmx_mock_options;
 
@@ -154,6 +158,7 @@ typedef struct vmx_mock_counters {
     uint64_t streams;      /* calls begun */
     uint64_t streams_open; /* calls that have not ended */
     uint64_t cancelled;    /* calls that the client reset */
+    uint64_t body_bytes;   /* of messages, their prefixes included, that have gone into connections */
 } vmx_mock_counters;
 
 VMX_API void
@@ -170,6 +175,7 @@ typedef struct vmx_mock_record {
     vmx_str method;
     vmx_str message;           /* the first message of the request, or what came of it */
     size_t message_count;      /* whole messages */
+    vmx_str body;              /* all of them, each behind 5 bytes: compressed or not, and its length, big-endian */
     const vmx_header *headers; /* without those that begin with a colon; "-bin" values are bytes */
     size_t header_count;
     uint64_t connection; /* counted from 1 in the order of arrival */
@@ -188,6 +194,13 @@ vmx_mock_call_record(const vmx_mock_call *call, vmx_mock_record *record);
 /* Answers the call, which is gone afterwards. NULL: with INTERNAL. Nothing happens if its stream has ended meanwhile. */
 VMX_API void
 vmx_mock_call_answer(vmx_mock_call *call, const vmx_mock_answer *answer);
+
+/*
+ * For an early handler: gives the call back, to be called with it again when its whole request has come (complete_us is
+ * no longer -1).
+ */
+VMX_API void
+vmx_mock_call_await(vmx_mock_call *call);
 
 /* --- records and expectations -------------------------------------------------------------------------------------- */
 

@@ -6,8 +6,6 @@
 
 #include "mock/base64.h"
 
-enum { PREFIX_BYTES = 5 };
-
 /* --- headers ------------------------------------------------------------------------------------------------------- */
 
 /* A header block under construction, in the stream's arena. */
@@ -97,15 +95,23 @@ on_drip(vmx_mock_timer *timer)
     nghttp2_session_resume_data(stream->connection->session, stream->id);
 }
 
-static void
-copy_bytes(vmx_mock_stream *stream, uint8_t *to, size_t count)
+/* The bytes to send. */
+static vmx_str
+body_of(const vmx_mock_stream *stream)
 {
-    size_t from = stream->sent, prefixed = from < PREFIX_BYTES ? PREFIX_BYTES - from : 0;
-    prefixed = prefixed < count ? prefixed : count;
-    memcpy(to, stream->prefix + (prefixed > 0 ? from : 0), prefixed);
-    if (count > prefixed)
-        memcpy(to + prefixed, stream->message.ptr + (from + prefixed - PREFIX_BYTES), count - prefixed);
-    stream->sent += count;
+    const vmx_mock_answer *answer = &stream->plan->answer;
+    const vmx_buffer *request = &stream->entry->bytes;
+    if (answer->grpc_code != 0)
+        return (vmx_str){0};
+    return answer->echo ? (vmx_str){(const char *)request->data, request->len} : stream->plan->body;
+}
+
+/* An early echo has what has come of the request so far. */
+static bool
+may_grow(const vmx_mock_stream *stream)
+{
+    const vmx_mock_answer *answer = &stream->plan->answer;
+    return answer->echo && answer->grpc_code == 0 && !stream->complete && !stream->cut_short;
 }
 
 /* The message is out: the trailers, or nothing, end the stream. */
@@ -113,13 +119,25 @@ static void
 finish(vmx_mock_stream *stream, uint32_t *flags)
 {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (stream->no_trailers)
+    if (stream->cut_short && stream->plan->answer.fault == VMX_MOCK_NO_TRAILERS)
         return;
     block trailers = block_of(stream, stream->plan->answer.trailer_count);
     add_status(stream, &trailers);
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (!trailers.failed)
         nghttp2_submit_trailer(stream->connection->session, stream->id, trailers.items, trailers.count);
+}
+
+/* Nothing can go out now, until time has passed, the fault has happened, or more of the request has come. */
+static ssize_t
+defer(vmx_mock_stream *stream, bool drips, bool at_fault)
+{
+    if (drips)
+        vmx_mock_timer_set(&stream->connection->mock->loop, &stream->timer, stream->plan->answer.drip_interval_ms);
+    else if (at_fault && !stream->stopped)
+        vmx_mock_connection_add_due(stream->connection, stream->plan, stream->id);
+    stream->stopped = !drips && at_fault;
+    return NGHTTP2_ERR_DEFERRED;
 }
 
 /* nghttp2 asks for the next bytes of the body. */
@@ -129,23 +147,31 @@ read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t room, uint32
 {
     (void)session, (void)id, (void)user;
     vmx_mock_stream *stream = source->ptr;
-    const vmx_mock_answer *answer = &stream->plan->answer;
-    size_t end = stream->cutting ? stream->stop : stream->total;
-    bool drips = answer->drip_bytes > 0 && stream->allowed < end;
-    end = drips ? stream->allowed : end;
-    size_t count = end - stream->sent < room ? end - stream->sent : room;
-    copy_bytes(stream, to, count);
-    if (!stream->cutting && stream->sent == stream->total) {
+    vmx_str body = body_of(stream);
+    bool whole = !may_grow(stream);
+    size_t stop = stream->plan->answer.cut_bytes;
+    size_t end = stream->cut_short ? stream->sent : stream->cutting && stop < body.len ? stop : body.len;
+    bool drips = stream->plan->answer.drip_bytes > 0 && stream->allowed < end;
+    size_t left = (drips ? stream->allowed : end) - stream->sent;
+    size_t count = left < room ? left : room;
+    if (count > 0)
+        memcpy(to, body.ptr + stream->sent, count);
+    stream->sent += count;
+    stream->connection->mock->counters.body_bytes += count;
+    if (stream->sent == end && whole && !stream->cutting)
         finish(stream, flags);
-    } else if (count == 0) {
-        if (drips)
-            vmx_mock_timer_set(&stream->connection->mock->loop, &stream->timer, answer->drip_interval_ms);
-        else if (!stream->stopped)
-            vmx_mock_connection_add_due(stream->connection, stream->plan, stream->id);
-        stream->stopped = !drips;
-        return NGHTTP2_ERR_DEFERRED;
-    }
+    else if (count == 0)
+        return defer(stream, drips, stream->cutting && (whole || end == stop));
     return (ssize_t)count;
+}
+
+void
+vmx_mock_answer_go_on(vmx_mock_stream *stream)
+{
+    if (!stream->plan->answer.echo || stream->timer.armed)
+        return; /* nothing waits for it, or it waits for time */
+    stream->connection->dirty = true;
+    nghttp2_session_resume_data(stream->connection->session, stream->id);
 }
 
 void
@@ -153,9 +179,7 @@ vmx_mock_stream_resume(vmx_mock_stream *stream)
 {
     vmx_mock_fault fault = stream->plan->answer.fault;
     stream->cutting = stream->stopped = false;
-    if (fault == VMX_MOCK_TRUNCATE || fault == VMX_MOCK_NO_TRAILERS)
-        stream->total = stream->sent;
-    stream->no_trailers = fault == VMX_MOCK_NO_TRAILERS;
+    stream->cut_short = fault == VMX_MOCK_TRUNCATE || fault == VMX_MOCK_NO_TRAILERS;
     stream->connection->dirty = true;
     nghttp2_session_resume_data(stream->connection->session, stream->id);
 }
@@ -166,21 +190,6 @@ vmx_mock_stream_on_sent(vmx_mock_stream *stream)
     if (stream->plan != NULL && stream->plan->answer.fault != VMX_MOCK_NO_FAULT &&
         stream->plan->answer.when == VMX_MOCK_AFTER)
         vmx_mock_connection_add_due(stream->connection, stream->plan, stream->id);
-}
-
-static void
-prepare_message(vmx_mock_stream *stream)
-{
-    const vmx_mock_answer *answer = &stream->plan->answer;
-    stream->message = answer->echo ? stream->entry->record.message : answer->message;
-    size_t len = stream->message.len;
-    for (size_t i = 0; i < 4; i++)
-        stream->prefix[4 - i] = (uint8_t)(len >> (8 * i));
-    stream->total = answer->grpc_code == 0 ? PREFIX_BYTES + len : 0;
-    stream->cutting = answer->fault != VMX_MOCK_NO_FAULT && answer->when == VMX_MOCK_INSIDE;
-    stream->stop = answer->cut_bytes < stream->total ? answer->cut_bytes : stream->total;
-    stream->allowed = answer->drip_bytes;
-    stream->timer.fire = on_drip;
 }
 
 /* --- submitting ---------------------------------------------------------------------------------------------------- */
@@ -207,10 +216,12 @@ vmx_mock_answer_submit(vmx_mock_stream *stream)
         submit(stream, &headers, false);
         return;
     }
-    prepare_message(stream);
+    stream->cutting = answer->fault != VMX_MOCK_NO_FAULT && answer->when == VMX_MOCK_INSIDE;
+    stream->allowed = answer->drip_bytes;
+    stream->timer.fire = on_drip;
     add_text(&headers, "content-type", "application/grpc");
     add_all(stream, &headers, answer->headers, answer->header_count);
-    bool has_body = stream->total > 0 || stream->cutting || answer->header_count > 0;
+    bool has_body = body_of(stream).len > 0 || stream->cutting || answer->header_count > 0 || may_grow(stream);
     if (!has_body)
         add_status(stream, &headers);
     submit(stream, &headers, has_body);

@@ -10,4 +10,8 @@
 void
 vmx_mock_answer_submit(vmx_mock_stream *stream);
 
+/* More of the request has come, or its end: what is echoed early goes on. */
+void
+vmx_mock_answer_go_on(vmx_mock_stream *stream);
+
 #endif

@@ -6,8 +6,6 @@
 #include "core/sized.h"
 #include "mock/base64.h"
 
-enum { PREFIX_BYTES = 5 };
-
 bool
 vmx_mock_str_equal(vmx_str a, vmx_str b)
 {
@@ -47,7 +45,7 @@ vmx_mock_entry_unref(vmx_mock_entry *entry)
 {
     if (entry == NULL)
         return;
-    if (--entry->refs == 1 && !entry->kept)
+    if (--entry->refs == 1 && entry->recorded && !entry->kept)
         vmx_buffer_free(&entry->bytes);
     if (entry->refs > 0)
         return;
@@ -99,17 +97,18 @@ read_message(vmx_mock_entry *entry)
     const uint8_t *bytes = entry->bytes.data;
     size_t len = entry->bytes.len, at = 0;
     record->message = (vmx_str){"", 0};
+    record->body = (vmx_str){(const char *)bytes, len};
     record->message_count = 0;
-    while (len - at >= PREFIX_BYTES) {
+    while (len - at >= VMX_MOCK_PREFIX_BYTES) {
         const uint8_t *p = bytes + at;
         size_t size = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
-        size_t there = len - at - PREFIX_BYTES;
+        size_t there = len - at - VMX_MOCK_PREFIX_BYTES;
         if (at == 0)
-            record->message = (vmx_str){(const char *)p + PREFIX_BYTES, size < there ? size : there};
+            record->message = (vmx_str){(const char *)p + VMX_MOCK_PREFIX_BYTES, size < there ? size : there};
         if (size > there)
             return;
         record->message_count++;
-        at += PREFIX_BYTES + size;
+        at += VMX_MOCK_PREFIX_BYTES + size;
     }
 }
 
@@ -136,6 +135,7 @@ vmx_mock_log_add(vmx_mock_log *log, vmx_mock_entry *entry)
     if (log->count >= log->max_entries || !log_make_room(log))
         return;
     entry->refs++;
+    entry->recorded = true;
     log->entries[log->count++] = entry;
 }
 
@@ -143,7 +143,7 @@ void
 vmx_mock_log_complete(vmx_mock_log *log, vmx_mock_entry *entry)
 {
     read_message(entry);
-    entry->kept = log->kept_bytes + entry->bytes.len <= log->max_bytes;
+    entry->kept = entry->recorded && log->kept_bytes + entry->bytes.len <= log->max_bytes;
     if (entry->kept)
         log->kept_bytes += entry->bytes.len;
 }
@@ -189,6 +189,6 @@ vmx_mock_log_at(const vmx_mock_log *log, vmx_str method, size_t i, vmx_mock_reco
         return false;
     *record = entry->record;
     if (!entry->kept)
-        record->message = (vmx_str){"", 0};
+        record->message = record->body = (vmx_str){"", 0};
     return true;
 }

@@ -9,6 +9,8 @@
 #include "core/arena.h"
 #include "core/buffer.h"
 
+#define VMX_MOCK_PREFIX_BYTES 5 /* before each message */
+
 /* A call as it arrives. The log, the call's stream and the handler's call hold a reference each. */
 typedef struct vmx_mock_entry {
     vmx_mock_record record; /* its texts are in arena and bytes */
@@ -16,6 +18,7 @@ typedef struct vmx_mock_entry {
     vmx_header *headers; /* in the arena; record.headers points here */
     size_t header_room;
     vmx_buffer bytes; /* the request's body as it came, length prefixes included */
+    bool recorded;    /* the log has a reference */
     bool kept;        /* the bytes stay in the log; else they go when the call has ended */
     unsigned refs;
 } vmx_mock_entry;

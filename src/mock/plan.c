@@ -69,6 +69,33 @@ copy_headers(vmx_arena *arena, const vmx_header **headers, size_t count)
     return copied;
 }
 
+/* Each message behind its prefix (gRPC over HTTP/2, "Length-Prefixed-Message"). */
+static bool
+make_body(vmx_mock_plan *plan)
+{
+    vmx_mock_answer *answer = &plan->answer;
+    const vmx_str *messages = answer->message_count > 0 ? answer->messages : &answer->message;
+    size_t count = answer->message_count > 0 ? answer->message_count : 1, size = 0, at = 0;
+    if (answer->grpc_code != 0 || answer->echo)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        size += VMX_MOCK_PREFIX_BYTES + messages[i].len;
+    uint8_t *body = vmx_arena_alloc(&plan->arena, size);
+    for (size_t i = 0; body != NULL && i < count; i++) {
+        size_t len = messages[i].len;
+        body[at] = 0;
+        for (size_t n = 0; n < 4; n++)
+            body[at + 4 - n] = (uint8_t)(len >> (8 * n));
+        if (len > 0)
+            memcpy(body + at + VMX_MOCK_PREFIX_BYTES, messages[i].ptr, len);
+        at += VMX_MOCK_PREFIX_BYTES + len;
+    }
+    plan->body = (vmx_str){(const char *)body, size};
+    answer->message = (vmx_str){0};
+    answer->messages = NULL;
+    return body != NULL;
+}
+
 static void
 settle_when(vmx_mock_answer *answer)
 {
@@ -90,7 +117,7 @@ vmx_mock_plan_new(const vmx_mock_answer *answer, vmx_mock_plan **plan, vmx_error
     vmx_sized_read(copy, sizeof *copy, answer);
     vmx_status status = check(copy, error);
     if (status == VMX_OK &&
-        !(copy_text(arena, &copy->details) && copy_text(arena, &copy->message) && copy_text(arena, &copy->garbage) &&
+        !(copy_text(arena, &copy->details) && make_body(*plan) && copy_text(arena, &copy->garbage) &&
           copy_headers(arena, &copy->headers, copy->header_count) &&
           copy_headers(arena, &copy->trailers, copy->trailer_count)))
         status = vmx_error_no_memory(error);

@@ -7,10 +7,12 @@
 #include <vecmux/mock.h>
 
 #include "core/arena.h"
+#include "mock/log.h"
 
 /* Shared by a script and the calls that are being answered by it; the server's lock guards the count. */
 typedef struct vmx_mock_plan {
     vmx_mock_answer answer; /* its texts are in the arena */
+    vmx_str body;           /* its messages as they go out, likewise; empty for echo and for failures */
     vmx_arena arena;
     unsigned refs;
 } vmx_mock_plan;

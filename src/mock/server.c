@@ -300,7 +300,10 @@ vmx_mock_count(vmx_mock *mock, vmx_mock_counters *counters)
 void
 vmx_mock_call_record(const vmx_mock_call *call, vmx_mock_record *record)
 {
-    vmx_sized_write(record, &call->entry->record, sizeof call->entry->record);
+    lock(call->mock); /* an early call's request may be arriving */
+    vmx_mock_record ours = call->entry->record;
+    unlock(call->mock);
+    vmx_sized_write(record, &ours, sizeof ours);
 }
 
 void
@@ -324,6 +327,20 @@ vmx_mock_call_answer(vmx_mock_call *call, const vmx_mock_answer *answer)
         if (call->stream != NULL)
             call->stream->call = NULL;
         vmx_mock_plan_unref(plan);
+    }
+    vmx_mock_entry_unref(call->entry);
+    vmx_dealloc(call);
+    drop_ref(mock);
+}
+
+void
+vmx_mock_call_await(vmx_mock_call *call)
+{
+    vmx_mock *mock = call->mock;
+    lock(mock);
+    if (call->stream != NULL) {
+        vmx_mock_stream_await(call->stream);
+        vmx_mock_loop_wake(&mock->loop);
     }
     vmx_mock_entry_unref(call->entry);
     vmx_dealloc(call);

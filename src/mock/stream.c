@@ -46,8 +46,7 @@ vmx_mock_stream_free(vmx_mock_stream *stream)
         stream->next->prev = stream->prev;
     if (stream->call != NULL)
         stream->call->stream = NULL;
-    bool recorded = stream->entry->refs > 1;
-    if (!stream->complete && recorded)
+    if (!stream->complete && stream->entry->recorded)
         vmx_mock_log_complete(&mock->log, stream->entry);
     vmx_mock_entry_unref(stream->entry);
     vmx_mock_plan_unref(stream->plan);
@@ -113,12 +112,29 @@ ask_handler(vmx_mock_stream *stream)
     mock->last_waiting = &call->next;
 }
 
+/* Begins if its time has come. */
+static void
+begin_if_due(vmx_mock_stream *stream)
+{
+    const vmx_mock_answer *answer = &stream->plan->answer;
+    if (!stream->begun && (stream->complete || answer->early || answer->when == VMX_MOCK_AT_HEADERS))
+        begin(stream);
+}
+
 void
 vmx_mock_stream_answer(vmx_mock_stream *stream, vmx_mock_plan *plan)
 {
     stream->plan = plan;
     stream->call = NULL;
-    begin(stream);
+    begin_if_due(stream);
+}
+
+void
+vmx_mock_stream_await(vmx_mock_stream *stream)
+{
+    stream->call = NULL;
+    if (stream->complete)
+        ask_handler(stream);
 }
 
 /* --- the request --------------------------------------------------------------------------------------------------- */
@@ -139,8 +155,10 @@ vmx_mock_stream_on_headers(vmx_mock_stream *stream)
     stream->entry->record.arrived_us = vmx_mock_now_us(mock);
     vmx_mock_log_add(&mock->log, stream->entry);
     stream->plan = vmx_mock_scripts_take(&mock->scripts, stream->entry->record.method);
-    if (stream->plan != NULL && stream->plan->answer.when == VMX_MOCK_AT_HEADERS)
-        begin(stream);
+    if (stream->plan != NULL)
+        begin_if_due(stream);
+    else if (mock->options.handler != NULL && mock->options.early_handler)
+        ask_handler(stream);
 }
 
 void
@@ -151,6 +169,8 @@ vmx_mock_stream_on_data(vmx_mock_stream *stream, const uint8_t *data, size_t len
         stream->too_large = true;
     else
         vmx_buffer_append(bytes, data, len);
+    if (stream->begun)
+        vmx_mock_answer_go_on(stream);
 }
 
 void
@@ -160,14 +180,16 @@ vmx_mock_stream_on_end(vmx_mock_stream *stream)
     stream->complete = true;
     stream->entry->record.complete_us = vmx_mock_now_us(mock);
     vmx_mock_log_complete(&mock->log, stream->entry);
-    if (stream->begun)
+    if (stream->begun) {
+        vmx_mock_answer_go_on(stream);
         return;
+    }
     if (stream->too_large)
         use_status(stream, 8, "mock: the request is larger than max_request_bytes");
     else if (stream->plan == NULL && mock->options.handler == NULL)
         use_status(stream, 12, "mock: no script, default or handler for this method");
     if (stream->plan != NULL)
         begin(stream);
-    else
+    else if (stream->call == NULL)
         ask_handler(stream);
 }

@@ -19,14 +19,11 @@ struct vmx_mock_stream {
     bool begun; /* to answer */
 
     vmx_arena arena; /* of header values on their way */
-    vmx_str message; /* in the plan, or in the entry */
-    uint8_t prefix[5];
-    size_t sent, total; /* bytes of prefix and message */
-    size_t stop;        /* where the fault inside happens */
-    size_t allowed;     /* by the drip */
-    bool cutting;       /* there is such a fault, and it has not happened */
-    bool stopped;       /* it is due: nothing goes out until it has happened */
-    bool no_trailers;
+    size_t sent;     /* bytes of the body */
+    size_t allowed;  /* by the drip */
+    bool cutting;    /* there is a fault inside, and it has not happened */
+    bool stopped;    /* it is due: nothing goes out until it has happened */
+    bool cut_short;  /* the body ends here */
 };
 
 /* A call of the handler. */
@@ -56,6 +53,10 @@ vmx_mock_stream_on_end(vmx_mock_stream *stream);
 /* The handler has chosen; takes the plan's reference over. */
 void
 vmx_mock_stream_answer(vmx_mock_stream *stream, vmx_mock_plan *plan);
+
+/* It wants to be called again when the request has come. */
+void
+vmx_mock_stream_await(vmx_mock_stream *stream);
 
 /* The answer's last frame has been handed out. */
 void

@@ -224,6 +224,41 @@ START_TEST(calls_can_be_answered_when_client_and_server_are_gone)
 }
 END_TEST
 
+/* --- streaming methods --------------------------------------------------------------------------------------------- */
+
+START_TEST(several_messages_and_early_answers)
+{
+    mock = start_mock();
+    peer *client = peer_open(vmx_mock_port(mock));
+    vmx_str messages[] = {VMX_STR("one"), VMX_STR(""), VMX_STR("three")};
+    vmx_mock_answer answer = answer_ok();
+    answer.messages = messages;
+    answer.message_count = 3;
+    set_script(mock, "/m", &answer, 1);
+    peer_reply *reply = peer_call(client, "/m", request, sizeof request, true);
+    peer_wait(client, reply, slow_ms(5000));
+    ck_assert(reply->grpc_status == 0 && reply->body_len == 23);
+    ck_assert_mem_eq(reply->body, "\0\0\0\0\3one\0\0\0\0\0\0\0\0\0\5three", 23);
+    ck_assert_uint_eq(counters_of(mock).body_bytes, 23);
+
+    answer = answer_ok();
+    answer.echo = answer.early = true;
+    set_default(mock, "/m", answer);
+    reply = peer_call(client, "/m", request, 8, false); /* its end does not come */
+    peer_wait(client, reply, 200);
+    ck_assert(!reply->ended && reply->http_status == 200 && reply->body_len == 8);
+    reply = peer_call(client, "/m", request, sizeof request, true);
+    peer_wait(client, reply, slow_ms(5000));
+    ck_assert(reply->grpc_status == 0 && reply->body_len == sizeof request);
+    ck_assert_mem_eq(reply->body, request, sizeof request);
+    vmx_mock_record record;
+    vmx_mock_record_init(&record, sizeof record);
+    ck_assert(vmx_mock_call_at(mock, VMX_STR("/m"), 2, &record) && record.body.len == sizeof request);
+    peer_close(client);
+    vmx_mock_stop(mock);
+}
+END_TEST
+
 /* --- the client over TLS ------------------------------------------------------------------------------------------- */
 
 static char *
@@ -341,6 +376,7 @@ main(void)
                                   expectations_are_reported_readably,
                                   a_handler_answers_now_or_later,
                                   calls_can_be_answered_when_client_and_server_are_gone,
+                                  several_messages_and_early_answers,
                                   tls,
                                   wrong_input_is_refused,
                                   NULL};

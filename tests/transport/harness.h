@@ -8,7 +8,7 @@
 #include <check.h>
 #include <stdatomic.h>
 
-#include "mock/echo_server.h"
+#include "transport/echo_server.h"
 #include "transport/transport.h"
 
 /* The implementations that the contract is tested with; the first three are gRPC with so many io threads. */

@@ -42,7 +42,7 @@ RULES = [
     ("src/api", ["public", "core", "wire", "op", "rpc", "engine", "writer/writer.h", "transport/grpc/grpc_transport.h"]),
     ("src/writer", ["public", "core", "wire", "op", "rpc", "engine"]),
     ("src/build", ["public", "core", "wire", "op", "rpc", "engine"]),
-    ("src/mock", ["public", "core", "nghttp2", "openssl", "grpc"]),
+    ("src/mock", ["public", "core", "nghttp2", "openssl"]),
     ("src/server", ["public", "core", "wire", "mock", "grpc", "protobuf-c", "pb-c", "jansson", "sanitizer"]),
     ("src/cli/load", ["public", "cli", "jansson", "zlib", "hdf5"]),
     ("src/cli", ["public", "jansson"]),

@@ -1,6 +1,5 @@
 /*
- * mock/echo_server.h: a small gRPC server in a thread of this process, on the core's server API: the other side of the
- * transport's tests. No part of libvecmux-mock.
+ * tests/transport/echo_server.h: a small gRPC server in a thread of this process, on libvecmux-mock.
  *
  * Methods (all messages are bytes; all return the request's headers that begin with "x-" in both the initial
  * metadata and the trailers):
@@ -14,8 +13,8 @@
  *   /test/Deaf    answers with headers, then reads nothing
  * Anything else is UNIMPLEMENTED.
  */
-#ifndef VMX_MOCK_ECHO_SERVER_H
-#define VMX_MOCK_ECHO_SERVER_H
+#ifndef TESTS_TRANSPORT_ECHO_SERVER_H
+#define TESTS_TRANSPORT_ECHO_SERVER_H
 
 #include <stddef.h>
 
@@ -29,7 +28,7 @@ echo_server_start(int port, const char *certificate_pem, const char *key_pem);
 int
 echo_server_port(const echo_server *server);
 
-/* Messages of streams that the server has sent so far, over all calls. */
+/* Messages of the last Source that it has handed out, where it has answered nothing else. */
 size_t
 echo_server_messages_sent(const echo_server *server);
 
