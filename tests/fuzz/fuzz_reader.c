@@ -1,8 +1,12 @@
 /*
  * The fuzz target of one file reader (FUZZ_FORMAT, by -D): any bytes as a file, described, read to the end, and read
- * again from the middle. Whatever the bytes are, the reader gives sound rows or one line that says why not.
+ * again from the middle. Whatever the bytes are, the reader gives sound rows or one line that says why not. With
+ * FUZZ_IMAGE the bytes are the plan of an HDF5 file.
  */
 #include "cli/load/reader.h"
+#ifdef FUZZ_IMAGE
+#include "hdf5_image.h"
+#endif
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -98,6 +102,11 @@ open_file(const char *path)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+#ifdef FUZZ_IMAGE
+    static uint8_t image[1u << 20];
+    size = hdf5_image(data, size, image, sizeof image);
+    data = image;
+#endif
     const char *path = make_file(data, size);
     load_reader *reader = open_file(path);
     if (!reader)

@@ -38,9 +38,15 @@ def main():
     for dtype in formats.IDX_TYPES:
         formats.write_bytes(path("idx", dtype), formats.idx_bytes(array.astype(dtype)))
     formats.write_gzip(path("idx", "gzip"), formats.idx_bytes(array.astype("uint8").reshape(2, 1, 3)))
-    formats.write_hdf5(path("hdf5", "plain"), array)
-    formats.write_hdf5(path("hdf5", "chunks"), array.astype("u1"), chunks=(1, 2), compression="gzip")
-    formats.write_hdf5(path("hdf5", "name"), array, "other")
+    # plans for hdf5_image.c: library version, what "train" is, axes, type, storage and chunk, lengths, values
+    values = bytes(range(64))
+    formats.write_bytes(path("hdf5", "plain"), bytes([0, 3, 2, 0, 0, 1, 1, 4, 3]) + values)
+    formats.write_bytes(path("hdf5", "chunks"), bytes([1, 3, 2, 5, 3, 2, 1, 4, 3]) + values)
+    formats.write_bytes(path("hdf5", "cube"), bytes([0, 4, 3, 8, 2, 1, 1, 1, 5, 2, 2]) + values)
+    formats.write_bytes(path("hdf5", "soft-link"), bytes([0, 0, 2, 3, 1, 1, 1, 4, 3]) + values)
+    formats.write_bytes(path("hdf5", "external-link"), bytes([0, 1]))
+    formats.write_bytes(path("hdf5", "group"), bytes([0, 2]))
+    formats.write_bytes(path("hdf5", "text"), bytes([0, 3, 2, 10, 0, 1, 1, 4, 3]) + values)
     formats.write_lines(path("jsonl", "records"), LINES)
     with open(path("jsonl", "records"), "rb") as file:
         formats.write_gzip(path("jsonl", "gzip"), file.read())
