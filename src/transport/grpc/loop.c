@@ -1,6 +1,7 @@
 #include <grpc/support/time.h>
 
 #include "core/alloc.h"
+#include "transport/grpc/guest.h"
 #include "transport/grpc/internal.h"
 
 /* So that a burst of due timers or a task that posts itself cannot keep the queue from being looked at. */
@@ -163,9 +164,9 @@ next_on_host_thread(vmx_grpc_loop *loop, uint64_t until_us)
         uint64_t slice_us = vmx_monotonic_us() + SLICE_US;
         until_us = slice_us < until_us ? slice_us : until_us;
     }
-    sigset_t old = vmx_signals_block();
+    vmx_guest guest = vmx_guest_enter();
     grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
-    vmx_signals_restore(old);
+    vmx_guest_leave(&guest);
     return event;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "transport/grpc/guest.h"
 #include "transport/grpc/internal.h"
 
 /*
@@ -180,7 +181,9 @@ start_batch(vmx_grpc_stream *stream, const grpc_op *ops, size_t count, vmx_grpc_
 {
     atomic_fetch_add_explicit(&stream->active, 1, memory_order_relaxed);
     vmx_tsan_release(tag);
+    vmx_guest guest = vmx_guest_enter();
     grpc_call_error error = grpc_call_start_batch(stream->call, ops, count, tag, NULL);
+    vmx_guest_leave(&guest);
     if (error == GRPC_CALL_OK)
         return true;
     const char *text = error == GRPC_CALL_ERROR_INVALID_METADATA
@@ -308,8 +311,8 @@ create_call(vmx_grpc_loop *loop, const vmx_grpc_stream *stream, const vmx_stream
                                     grpc_slice_from_static_string(options->method), NULL, deadline, NULL);
 }
 
-vmx_stream *
-vmx_grpc_start(vmx_loop *loop, const vmx_stream_options *options)
+static vmx_stream *
+start_stream(vmx_loop *loop, const vmx_stream_options *options)
 {
     vmx_grpc_channel *channel = (vmx_grpc_channel *)options->channel;
     void *handle;
@@ -327,6 +330,15 @@ vmx_grpc_start(vmx_loop *loop, const vmx_stream_options *options)
     else
         start_unary(stream, options->wait_for_ready);
     return &stream->base;
+}
+
+vmx_stream *
+vmx_grpc_start(vmx_loop *loop, const vmx_stream_options *options)
+{
+    vmx_guest guest = vmx_guest_enter();
+    vmx_stream *stream = start_stream(loop, options);
+    vmx_guest_leave(&guest);
+    return stream;
 }
 
 /* --- the running stream ------------------------------------------------------------------------------------------- */
@@ -363,13 +375,16 @@ vmx_grpc_recv(vmx_stream *base)
 void
 vmx_grpc_cancel(vmx_stream *base)
 {
+    vmx_guest guest = vmx_guest_enter();
     grpc_call_cancel(((vmx_grpc_stream *)base)->call, NULL);
+    vmx_guest_leave(&guest);
 }
 
 void
 vmx_grpc_close(vmx_stream *base)
 {
     vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
+    vmx_guest guest = vmx_guest_enter();
     uint32_t gate = atomic_fetch_or(&stream->gate, GATE_CLOSED);
     if (!(gate & GATE_ENDED))
         grpc_call_cancel(stream->call, NULL);
@@ -377,4 +392,5 @@ vmx_grpc_close(vmx_stream *base)
     while (delivering != stream && (atomic_load(&stream->gate) & GATE_DELIVERING))
         sched_yield();
     drop_active(stream);
+    vmx_guest_leave(&guest);
 }

@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "transport/grpc/grpc_transport.h"
+#include "transport/grpc/guest.h"
 #include "transport/grpc/internal.h"
 
 /* A connection's writes are given up after its keepalive timeout; this is the allowance for what follows. */
@@ -122,6 +123,7 @@ run_loop(void *arg)
 {
     vmx_loop *loop = arg;
     vmx_grpc_transport *transport = (vmx_grpc_transport *)loop->transport;
+    vmx_guest_is_home();
     while (!is_over(transport))
         vmx_grpc_drive(loop, VMX_NEVER);
     thread_end(transport);
