@@ -45,7 +45,7 @@ spawn(child *started, char **arguments)
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_addclose(&actions, ends[0]);
     posix_spawn_file_actions_addclose(&actions, ends[1]);
-    bool good = posix_spawn(&started->pid, "/proc/self/exe", &actions, NULL, arguments, environ) == 0;
+    bool good = posix_spawnp(&started->pid, arguments[0], &actions, NULL, arguments, environ) == 0;
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     started->output = ends[0];

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Every scenario for half a second against vecmuxd --discard: the JSON is whole, operations succeed, the server has seen as
+"""Every scenario for a moment against vecmuxd --discard: the JSON is whole, operations succeed, the server has seen as
 many calls as were counted."""
 import json
 import os
@@ -8,9 +8,11 @@ import unittest
 
 from vecmuxd import SLOW, Vecmuxd
 
-SECONDS = ("--seconds", "0.5", "--warm-up", "0.1", "--dimension", "64")
+SECONDS = ("--seconds", str(0.5 * max(1, SLOW / 4)), "--warm-up", "0.1", "--dimension", "64")
 SCENARIOS = {"query": [], "upsert": ["--batch", "20", "--payload", "50"], "latency": [], "scale": ["--in-flight", "1,200"],
              "mixed": ["--ids", "uniform", "--id-count", "100"], "channels": ["--in-flight", "1,3"], "decode": []}
+
+in_real_time = unittest.skipIf(SLOW > 10, "an emulator keeps no rate")
 
 
 def run(program, *arguments):
@@ -70,10 +72,12 @@ class Smoke(unittest.TestCase):
                 with self.subTest(program, scenario=scenario):
                     self.measure(program, scenario, *SCENARIOS[scenario])
 
+    @in_real_time
     def test_processes_add_up(self):
         row = self.measure("VMX_BENCH", "query", "--processes", "2", "--driven", "--rate", "100", "--seconds", "1")["rows"][0]
         self.assertAlmostEqual(row["ops_per_s"], 200, delta=30)
 
+    @in_real_time
     def test_open_loop_keeps_its_rate(self):
         for mode in ([], ["--driven"]):
             row = self.measure("VMX_BENCH", "query", "--rate", "200", "--seconds", "1", *mode)["rows"][0]
@@ -93,6 +97,7 @@ class Smoke(unittest.TestCase):
 
 
 class OpenLoop(unittest.TestCase):
+    @in_real_time
     def test_a_pause_counts_for_all_that_were_meant_to_start(self):
         """Coordinated omission: the server holds calls back until nothing has come for 50 ms; with 100 calls/s meant to
         start and one at a time, the queue of those that wait grows, and so must their latency."""
