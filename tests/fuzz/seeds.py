@@ -50,6 +50,7 @@ def main():
     formats.write_lines(path("jsonl", "records"), LINES)
     with open(path("jsonl", "records"), "rb") as file:
         formats.write_gzip(path("jsonl", "gzip"), file.read())
+    formats.write_bytes(path("jsonl", "line-break-in-name"), b'{"id":"a","values":[1],"two\\nlines":1}\n')
     formats.write_bytes(path("jsonl", "blanks"), b'\n \r\n{"id":"x","values":[1]}\r\n\n{"id":')
 
 

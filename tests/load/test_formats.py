@@ -87,6 +87,8 @@ class FormatsTest(unittest.TestCase):
         whole_rows = {"fvecs": 28, "bvecs": 10, "ivecs": 28}  # a file that ends with a row is a whole file
         for path in formats.all_formats(self.directory, array):
             form = format_of(path)
+            if form == "hdf5" and os.path.basename(path) not in ("plain-float32.hdf5", "chunks-uint8.hdf5"):
+                continue  # they take long, and libhdf5 reads them all in the same way
             done = probe("cut", form, path)
             self.assertEqual((done.returncode, done.stderr), (0, b""), path)
             lines = done.stdout.decode().splitlines()

@@ -235,7 +235,7 @@ class ResumeTest(LoadBase):
         arguments = ("--resume", self.path("state"), "--ids", self.path("ids"), self.path("a.npy"))
         kills, at = 0, [0]
         while kills < 10:
-            kills += self.killed(("--rate", str(12000 // SCALE)) + arguments, chance.uniform(0.05, 0.8) * SLOW)
+            kills += self.killed(("--rate", str(12000 / SCALE / SLOW)) + arguments, chance.uniform(0.05, 0.8) * SLOW)
             state = self.state()
             at.append(state["next_row"])
             self.assertFalse(state["finished"], f"finished after {kills} kills, at rows {at}")
@@ -261,7 +261,7 @@ class ResumeTest(LoadBase):
         array = np.random.default_rng(3).standard_normal((total, 8)).astype("f4")
         formats.write_lines(self.path("a.jsonl"), formats.records(array))
         arguments = ("--resume", self.path("state"), "--processes", "2", self.path("a.jsonl"))
-        self.killed(arguments + ("--rate", str(5000 // SCALE)), 1.0 * SLOW)
+        self.killed(("--rate", str(5000 / SCALE / SLOW)) + arguments, 1.0 * SLOW)
         limit = time.monotonic() + 10 * SLOW  # the parts notice that nobody reads what they print
         while time.monotonic() < limit and any(self.locked(f"state.{i}of2.lock") for i in (1, 2)):
             time.sleep(0.05)

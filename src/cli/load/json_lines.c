@@ -106,6 +106,9 @@ tell_bad(json_reader *reader, load_rows *rows, cli_reason *reason)
     rows->count = 1;
     rows->text = reader->bad_text;
     rows->line = reader->lines.number;
+    /* a reason may show a name from the line, whatever it is made of */
+    for (char *c = reader->reason.text; *c; c++)
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
     cli_refuse(reason, "line %llu, row %llu, byte %llu: %s", (unsigned long long)rows->line,
                (unsigned long long)rows->first, (unsigned long long)reader->lines.offset, reader->reason.text);
     return LOAD_BAD_ROW;

@@ -17,6 +17,7 @@
 #define JOURNAL_MS 200
 #define REPORTS_MS 5000 /* for reports that are under way when the last outcome is known */
 #define SHOWN_MAX  10   /* reasons of failures on stderr; the dead letters have them all */
+#define SHOWN_ID   64   /* bytes of an id */
 
 typedef struct loader {
     const load_options *options;
@@ -78,11 +79,13 @@ break_off(loader *l)
 static void
 show_reason(loader *l, vmx_str id, const char *reason)
 {
+    char shown[SHOWN_ID + 1] = "";
     if (l->shown++ >= SHOWN_MAX)
         return;
+    for (size_t i = 0; i < id.len && i < SHOWN_ID; i++)
+        shown[i] = (unsigned char)id.ptr[i] < ' ' || id.ptr[i] == 0x7f ? '?' : id.ptr[i];
     load_progress_clear(&l->progress);
-    cli_error("id \"%.*s\": %s%s", (int)(id.len < 64 ? id.len : 64), id.ptr ? id.ptr : "", reason,
-              l->shown == SHOWN_MAX ? " (further reasons are not shown)" : "");
+    cli_error("id \"%s\": %s%s", shown, reason, l->shown == SHOWN_MAX ? " (further reasons are not shown)" : "");
 }
 
 /* Is it the vector that is wrong, for good? Anything else may go well another time. */
