@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
+
 /* Slices this long hold values that were referenced. */
 #define VMX_REFERENCE_NOTED 2000
 
@@ -32,7 +34,13 @@ end_ok(vmx_stream *stream, uint64_t delay_us, size_t count)
     vmx_message message;
     vmx_block *block = vmx_block_new(len, &data);
     pinecone__upsert_response__pack(&response, data);
-    vmx_message_init_one(&message, block, data, len);
+    if (len > 1) { /* in two slices, as a network read that ends inside it makes of it */
+        message = (vmx_message){.slices = vmx_calloc(2, sizeof *message.slices), .count = 2, .size_bytes = len};
+        message.slices[0] = (vmx_slice){data, 1, block};
+        message.slices[1] = (vmx_slice){data + 1, len - 1, vmx_block_acquire(block)};
+    } else {
+        vmx_message_init_one(&message, block, data, len);
+    }
     vmx_reply reply = {.grpc_code = 0, .reach = VMX_REACH_SERVER, .text = {"", 0}, .peer = {"fake", 4}};
     ck_assert(vmx_fake_end(stream, delay_us, &reply, &message));
     vmx_message_clear(&message);

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "core/error.h"
 #include "engine/check.h"
@@ -21,17 +22,23 @@ on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx
     vmx_pinecone_done(machine, next);
 }
 
-/* An UpsertResponse is a few bytes: it comes in one piece, or is empty where nothing was stored. */
+/* An UpsertResponse is a few bytes, in one piece or, where a network read ended inside it, in several; it is empty where
+ * nothing was stored. */
+#define MAX_WRITTEN_BYTES 256
+
 bool
 vmx_pinecone_read_written(const vmx_message *reply, uint64_t *stored)
 {
+    uint8_t bytes[MAX_WRITTEN_BYTES];
+    size_t len = 0;
     *stored = 0;
-    if (reply->size_bytes == 0)
-        return true;
-    if (reply->count != 1 || vmx_guard_check(&pinecone__upsert_response__descriptor, reply->slices[0].data,
-                                             reply->slices[0].len, NULL, NULL) != VMX_OK)
+    if (reply->size_bytes > sizeof bytes)
         return false;
-    vmx_field_reader reader = vmx_field_reader_on((vmx_str){(const char *)reply->slices[0].data, reply->slices[0].len});
+    for (size_t i = 0; i < reply->count; len += reply->slices[i++].len)
+        memcpy(bytes + len, reply->slices[i].data, reply->slices[i].len);
+    if (vmx_guard_check(&pinecone__upsert_response__descriptor, bytes, len, NULL, NULL) != VMX_OK)
+        return false;
+    vmx_field_reader reader = vmx_field_reader_on((vmx_str){(const char *)bytes, len});
     for (vmx_field field; vmx_field_next(&reader, &field);)
         if (field.number == 1)
             *stored = (uint32_t)field.value;

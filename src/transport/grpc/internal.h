@@ -206,6 +206,7 @@ struct vmx_grpc_stream {
 
     /* loop's thread */
     bool status_known;
+    bool unary;
     bool no_memory; /* the reply could not be kept */
 
     /* sending */
@@ -257,6 +258,10 @@ typedef struct vmx_grpc_reply {
 /* Says how a stream ended; borrows from the stream. */
 void
 vmx_grpc_reply_init(vmx_grpc_reply *reply, const vmx_grpc_stream *stream);
+
+/* gRPC allows a unary call to end with OK only after a message; the core does not see to it. */
+void
+vmx_grpc_reply_miss_message(vmx_grpc_reply *reply);
 
 void
 vmx_grpc_reply_clear(vmx_grpc_reply *reply);

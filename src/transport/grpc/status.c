@@ -168,6 +168,14 @@ vmx_grpc_reply_init(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
 }
 
 void
+vmx_grpc_reply_miss_message(vmx_grpc_reply *reply)
+{
+    reply->reply.grpc_code = GRPC_STATUS_INTERNAL;
+    reply->reply.reach = VMX_REACH_UNKNOWN;
+    reply->reply.text = VMX_STR("the call ended with OK, but its answer is missing or cut short");
+}
+
+void
 vmx_grpc_reply_clear(vmx_grpc_reply *reply)
 {
     if (reply->headers != reply->first)

@@ -111,6 +111,8 @@ deliver_end(vmx_grpc_stream *stream)
     bool has_message = take_message(stream, &message);
     vmx_grpc_reply reply;
     vmx_grpc_reply_init(&reply, stream);
+    if (stream->unary && reply.reply.grpc_code == GRPC_STATUS_OK && !has_message)
+        vmx_grpc_reply_miss_message(&reply);
     vmx_stream_event event = {VMX_STREAM_END, has_message ? &message : NULL, &reply.reply};
     size_t told = deliver(stream, &event);
     if (has_message)
@@ -286,6 +288,7 @@ prepare(vmx_grpc_stream *stream, const vmx_stream_options *options)
     atomic_init(&stream->gate, 0);
     atomic_init(&stream->receiving, false);
     stream->status_known = stream->no_memory = stream->loan_used = false;
+    stream->unary = !options->streaming;
     stream->headers_tag.done = on_headers_sent;
     stream->send_tag.done = on_sent;
     stream->message_tag.done = on_message;
