@@ -135,7 +135,7 @@ static vmx_channel_options
 channel_options(const vmx_client *client)
 {
     const vmx_config *config = client->config;
-    const char *proxy = client->endpoint.is_loopback ? "" : vmx_config_text(config, "proxy");
+    const char *proxy = client->endpoints[0].is_loopback ? "" : vmx_config_text(config, "proxy");
     return (vmx_channel_options){
         .tls = client->caller.tls,
         .ca_pem = {(const char *)client->authorities.data, client->authorities.len},
@@ -157,7 +157,7 @@ read_config(vmx_client *client, vmx_error *error)
     vmx_str endpoint = vmx_str_from(vmx_config_text(config, "endpoint"));
     if (endpoint.len == 0)
         return vmx_error_set(error, VMX_ERR_INVALID, "client: no endpoint; set the property endpoint to host:port");
-    vmx_status status = vmx_endpoint_parse(endpoint, &client->endpoint, error);
+    vmx_status status = vmx_endpoint_parse_list(endpoint, client->endpoints, &client->endpoint_count, error);
     if (status != VMX_OK)
         return status;
     vmx_retry_from_config(&client->retry, config);
@@ -169,7 +169,7 @@ read_config(vmx_client *client, vmx_error *error)
     const char *product = vmx_config_text(config, "user.agent");
     snprintf(client->user_agent, sizeof client->user_agent, "%s%svecmux/%s", product, product[0] != '\0' ? " " : "",
              vmx_version());
-    vmx_engine_init(&client->engine, config, client->endpoint.host);
+    vmx_engine_init(&client->engine, config, client->endpoints[0].host);
     return read_authorities(client) ? VMX_OK : vmx_error_no_memory(error);
 }
 
@@ -203,7 +203,8 @@ static vmx_status
 open_pool(vmx_client *client, vmx_error *error)
 {
     const vmx_config *config = client->config;
-    client->target = client->endpoint.target;
+    for (size_t i = 0; i < client->endpoint_count; i++)
+        client->targets[i] = client->endpoints[i].target;
     vmx_pool_options options = {
         .channel_count = (size_t)vmx_config_int(config, "channel.count"),
         .max_streams = (size_t)vmx_config_int(config, "channel.max.streams"),
@@ -211,8 +212,8 @@ open_pool(vmx_client *client, vmx_error *error)
         .health = health_rules(config),
         .max_age_ms = vmx_config_int(config, "channel.max.age.ms"),
         .random_seed = atomic_load(&client->caller.next_seed),
-        .targets = &client->target,
-        .target_count = 1,
+        .targets = client->targets,
+        .target_count = client->endpoint_count,
         .channel = channel_options(client),
         .log = client->log,
         .closed = on_pool_closed,
@@ -234,7 +235,7 @@ init_caller(vmx_client *client, uint64_t seed)
     atomic_init(&caller->next_seed, seed);
     caller->classify = client->engine.vtable->classify;
     caller->endpoint = vmx_config_text(config, "endpoint");
-    caller->tls = wants_tls(config, &client->endpoint);
+    caller->tls = wants_tls(config, &client->endpoints[0]);
     vmx_budget_init(&caller->budget, vmx_config_int(config, "retry.budget.tokens"),
                     vmx_config_float(config, "retry.budget.ratio"));
     vmx_pace_init(&caller->cancels, (uint32_t)vmx_config_int(config, "hedge.cancels.per.second"));

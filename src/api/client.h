@@ -22,18 +22,19 @@
 struct vmx_client {
     vmx_host host; /* first */
     vmx_config *config;
-    vmx_endpoint endpoint;
+    vmx_endpoint endpoints[VMX_MAX_ENDPOINTS]; /* the first one gives the index's name */
+    size_t endpoint_count;
     vmx_transport *transport;
     vmx_transport *clock; /* whose time is not CLOCK_MONOTONIC; NULL: the transport's is, or there is none any more */
     vmx_pool *pool;
     vmx_memory *memory; /* the budget of what is encoded */
     vmx_engine engine;
     vmx_caller caller;
-    vmx_log *log;            /* NULL: none */
-    const char *target;      /* the endpoint's */
-    vmx_retry retry;         /* of calls that bring none */
-    int64_t call_timeout_ms; /* likewise */
-    bool wait_for_ready;     /* likewise */
+    vmx_log *log;                           /* NULL: none */
+    const char *targets[VMX_MAX_ENDPOINTS]; /* the endpoints' */
+    vmx_retry retry;                        /* of calls that bring none */
+    int64_t call_timeout_ms;                /* likewise */
+    bool wait_for_ready;                    /* likewise */
     char user_agent[160];
     vmx_buffer authorities; /* PEM; empty: the system's */
     _Atomic size_t next_loop;

@@ -188,6 +188,43 @@ vmx_endpoint_parse(vmx_str text, vmx_endpoint *endpoint, vmx_error *error)
     return parse_target(&from, "", text, 0, endpoint);
 }
 
+/* What stands before the next comma, with blanks dropped; advances behind the comma. */
+static vmx_str
+next_item(vmx_str *text)
+{
+    const char *comma = memchr(text->ptr, ',', text->len);
+    vmx_str item = {text->ptr, comma != NULL ? (size_t)(comma - text->ptr) : text->len};
+    size_t used = item.len + (comma != NULL);
+    *text = (vmx_str){text->ptr + used, text->len - used};
+    while (item.len > 0 && item.ptr[0] == ' ')
+        item = (vmx_str){item.ptr + 1, item.len - 1};
+    while (item.len > 0 && item.ptr[item.len - 1] == ' ')
+        item.len--;
+    return item;
+}
+
+vmx_status
+vmx_endpoint_parse_list(vmx_str text, vmx_endpoint endpoints[VMX_MAX_ENDPOINTS], size_t *count, vmx_error *error)
+{
+    source from = {"endpoint", text, error};
+    vmx_str rest = text;
+    *count = 0;
+    do {
+        bool ends_with_comma = rest.len > 0 && memchr(rest.ptr, ',', rest.len) == rest.ptr + rest.len - 1;
+        if (*count == VMX_MAX_ENDPOINTS)
+            return refuse(&from, "at most 16 endpoints can be listed");
+        vmx_status status = vmx_endpoint_parse(next_item(&rest), &endpoints[*count], error);
+        if (status != VMX_OK)
+            return status;
+        if (endpoints[*count].scheme != endpoints[0].scheme)
+            return refuse(&from, "either all endpoints of a list begin with http://, or with https://, or none");
+        if (ends_with_comma)
+            return refuse(&from, "nothing stands behind the last comma");
+        ++*count;
+    } while (rest.len > 0);
+    return VMX_OK;
+}
+
 vmx_status
 vmx_endpoint_parse_address(const char *what, vmx_str text, vmx_endpoint *endpoint, vmx_error *error)
 {

@@ -32,6 +32,12 @@ typedef struct vmx_endpoint {
 vmx_status
 vmx_endpoint_parse(vmx_str text, vmx_endpoint *endpoint, vmx_error *error);
 
+#define VMX_MAX_ENDPOINTS 16
+
+/* One or more endpoints with commas between, all with the same scheme; *count is at least 1 on success. */
+vmx_status
+vmx_endpoint_parse_list(vmx_str text, vmx_endpoint endpoints[VMX_MAX_ENDPOINTS], size_t *count, vmx_error *error);
+
 /* As vmx_endpoint_parse, for "host:port" and "[ipv6]:port" only; `what` names the thing in errors ("proxy"). */
 vmx_status
 vmx_endpoint_parse_address(const char *what, vmx_str text, vmx_endpoint *endpoint, vmx_error *error);

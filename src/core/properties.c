@@ -42,10 +42,14 @@
 
 static const vmx_property_row rows[] = {
     ENUM("engine", "pinecone", "pinecone", "The vector database that answers at the endpoint."),
-    TEXT("endpoint", "", VMX_CHECK_ENDPOINT,
-         "Where the server is: host:port, http://host:port (plain text) or https://host[:port] (TLS, port 443 if none "
-         "is given); IPv6 addresses in brackets. gRPC's names unix:path, dns:///host:port, ipv4:address:port and "
-         "ipv6:[address]:port are accepted too. A client cannot be opened without it."),
+    TEXT(
+        "endpoint", "", VMX_CHECK_ENDPOINT,
+        "Where the server is: host:port, http://host:port (plain text) or https://host[:port] (TLS, port 443 if none "
+        "is given); IPv6 addresses in brackets. gRPC's names unix:path, dns:///host:port, ipv4:address:port and "
+        "ipv6:[address]:port are accepted too. A client cannot be opened without it. Several endpoints of one index "
+        "may "
+        "be listed with commas between: the connections are spread over them. A dns:///name that has several addresses "
+        "is connected to all of them by each connection of the pool, and calls take turns."),
     SECRET("api.key", VMX_CHECK_HEADER, "The key that is sent with every call. Empty: none is sent."),
     TEXT("api.version", "2026-07", VMX_CHECK_HEADER,
          "The version of the engine's API, sent as x-pinecone-api-version. Empty: none is sent."),

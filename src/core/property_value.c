@@ -101,16 +101,17 @@ check_text(const vmx_property_row *row, vmx_str text, vmx_error *error)
         return VMX_OK;
     if (memchr(text.ptr, '\0', text.len))
         return refuse(row, text, error, "a NUL byte is not allowed", "");
-    vmx_endpoint endpoint;
+    vmx_endpoint endpoints[VMX_MAX_ENDPOINTS];
+    size_t count;
     switch (row->check) {
     case VMX_CHECK_NONE:
         return VMX_OK;
     case VMX_CHECK_HEADER:
         return check_header(row, text, error);
     case VMX_CHECK_ENDPOINT:
-        return vmx_endpoint_parse(text, &endpoint, error);
+        return vmx_endpoint_parse_list(text, endpoints, &count, error);
     case VMX_CHECK_ADDRESS:
-        return vmx_endpoint_parse_address(row->name, text, &endpoint, error);
+        return vmx_endpoint_parse_address(row->name, text, &endpoints[0], error);
     case VMX_CHECK_CERTIFICATES:
         return row->type == VMX_PROPERTY_FILE ? VMX_OK : check_certificates(row, text, error);
     }

@@ -6,6 +6,33 @@
 
 #include "api/harness.h"
 
+/* --- several servers ----------------------------------------------------------------------------------------------- */
+
+START_TEST(listed_endpoints_share_the_connections)
+{
+    server other = server_start(0);
+    char both[80];
+    snprintf(both, sizeof both, "%s, %s", shared_server()->endpoint, other.endpoint);
+    vmx_client *client = open_client(both, IO_THREADS, (const char *const[]){"channel.count", "4", NULL});
+    await_connections(client);
+    vmx_index *records = open_index(client);
+    for (unsigned i = 0; i < 40; i++)
+        finish(start_upsert(records, i, NULL));
+    uint64_t served[2] = {0, 0};
+    for (size_t i = 0; i < 4; i++) {
+        vmx_channel_info info;
+        vmx_channel_info_init(&info, sizeof info);
+        ck_assert(vmx_client_channel(client, i, &info));
+        served[i % 2] += info.calls_started;
+    }
+    ck_assert_uint_ge(served[0], 10);
+    ck_assert_uint_ge(served[1], 10);
+    vmx_index_free(records);
+    close_client(client);
+    server_kill(&other);
+}
+END_TEST
+
 /* --- sockets ------------------------------------------------------------------------------------------------------- */
 
 static size_t
@@ -261,7 +288,8 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {four_channels_are_four_sockets_that_share_the_calls,
+    const TTest *const tests[] = {listed_endpoints_share_the_connections,
+                                  four_channels_are_four_sockets_that_share_the_calls,
                                   a_cap_of_streams_holds,
                                   a_client_has_the_threads_it_was_told_to,
                                   a_thousand_queries_at_once_by_one_poller,

@@ -49,10 +49,10 @@ class UsageTest(CliCase):
         self.fails(2, "stats", "--api-key-file", "/nonexistent", says=["--api-key-file", "/nonexistent"])
 
     def test_commands_that_need_one_of_several(self):
-        self.fails(2, "fetch", "--endpoint", "localhost:1", says=["--filter"])
-        self.fails(2, "delete", "--endpoint", "localhost:1", says=["--all"])
-        self.fails(2, "delete", "--endpoint", "localhost:1", "--all", "a", says=["--all"])
-        self.fails(2, "namespace", "--endpoint", "localhost:1", "destroy", says=["describe"])
+        self.fails(2, "fetch", "--endpoint", "127.0.0.1:1", says=["--filter"])
+        self.fails(2, "delete", "--endpoint", "127.0.0.1:1", says=["--all"])
+        self.fails(2, "delete", "--endpoint", "127.0.0.1:1", "--all", "a", says=["--all"])
+        self.fails(2, "namespace", "--endpoint", "127.0.0.1:1", "destroy", says=["describe"])
 
     def test_output_that_cannot_be_written(self):
         if not os.path.exists("/dev/full"):

@@ -113,10 +113,36 @@ START_TEST(test_address_takes_no_scheme)
 }
 END_TEST
 
+START_TEST(endpoints_are_listed_with_commas)
+{
+    vmx_endpoint all[VMX_MAX_ENDPOINTS];
+    vmx_error why;
+    size_t count;
+    ck_assert_int_eq(vmx_endpoint_parse_list(VMX_STR("a:1, [::1]:2 ,c:3"), all, &count, &why), VMX_OK);
+    ck_assert_uint_eq(count, 3);
+    ck_assert_str_eq(all[0].target, "a:1");
+    ck_assert_str_eq(all[1].target, "[::1]:2");
+    ck_assert_str_eq(all[2].target, "c:3");
+    ck_assert_int_eq(vmx_endpoint_parse_list(VMX_STR("a:1"), all, &count, &why), VMX_OK);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(vmx_endpoint_parse_list(VMX_STR("a:1,"), all, &count, &why), VMX_ERR_INVALID);
+    ck_assert_int_eq(vmx_endpoint_parse_list(VMX_STR("a:1,,b:2"), all, &count, &why), VMX_ERR_INVALID);
+    ck_assert_int_eq(vmx_endpoint_parse_list(VMX_STR("a:1,b"), all, &count, &why), VMX_ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(why.message, "no port"));
+    ck_assert_int_eq(vmx_endpoint_parse_list(VMX_STR("a:1,https://b"), all, &count, &why), VMX_ERR_INVALID);
+    vmx_str many = VMX_STR("a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1");
+    ck_assert_int_eq(vmx_endpoint_parse_list(many, all, &count, &why), VMX_ERR_INVALID);
+}
+END_TEST
+
 int
 main(void)
 {
-    const TTest *const tests[] = {test_accepted, test_refused, test_long_and_foreign_bytes,
-                                  test_address_takes_no_scheme, NULL};
+    const TTest *const tests[] = {test_accepted,
+                                  test_refused,
+                                  test_long_and_foreign_bytes,
+                                  test_address_takes_no_scheme,
+                                  endpoints_are_listed_with_commas,
+                                  NULL};
     return run_suite("core endpoint", tests);
 }

@@ -1,6 +1,7 @@
 #include <grpc/grpc_security.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -87,8 +88,10 @@ create(vmx_grpc_transport *transport, const vmx_channel_options *options, vmx_er
         return NULL;
     char proxy[PROXY_SIZE];
     arguments list = {.count = 0};
-    add_int(&list, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1); /* a connection of its own */
-    add_int(&list, GRPC_ARG_ENABLE_RETRIES, 0);            /* rpc/ owns retries */
+    if (strncmp(options->target, "dns:///", 7) == 0)
+        add_text(&list, GRPC_ARG_LB_POLICY_NAME, "round_robin"); /* to all addresses of the name, in turns */
+    add_int(&list, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);       /* a connection of its own */
+    add_int(&list, GRPC_ARG_ENABLE_RETRIES, 0);                  /* rpc/ owns retries */
     add_int(&list, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
     add_int(&list, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, options->receive_limit_bytes);
     add_int(&list, GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
