@@ -321,7 +321,9 @@ run_ended(vmx_task *task)
     if (vmx_reply_leaves_doubt(&attempt->reply) || (call->cancelled && verdict == VMX_VERDICT_OK))
         call->maybe_sent = true;
     note_budget(call, attempt, verdict);
-    vmx_pool_release(call->caller->pool, attempt->ticket, vmx_attempt_report(attempt, verdict));
+    vmx_ticket_report report = vmx_attempt_report(attempt, verdict);
+    call->waiter.avoid = report.counts && report.failed ? attempt->ticket.link : NULL;
+    vmx_pool_release(call->caller->pool, attempt->ticket, report);
     if (call->phase == VMX_CALL_ENDING) {
         end(call);
     } else if (call->cancelled) {
@@ -459,6 +461,7 @@ vmx_call_start(vmx_call *call, vmx_request *request)
     call->maybe_sent = call->transparent_used = false;
     call->pause_us = 0;
     call->last = NULL;
+    call->waiter.avoid = NULL;
     call->records.count = 0;
     call->records.origin_us = now_of(call);
     get_channel(call);

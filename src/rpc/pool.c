@@ -58,13 +58,15 @@ choose_ready_locked(vmx_pool *pool, const vmx_link *not_this)
  * too, one at a time, while the reason of the failure is unknown: only a call brings it to light.
  */
 static vmx_link *
-choose_locked(vmx_pool *pool, bool fail_fast)
+choose_locked(vmx_pool *pool, const vmx_pool_waiter *waiter)
 {
-    vmx_link *link = choose_ready_locked(pool, NULL);
+    vmx_link *link = waiter->avoid != NULL ? choose_ready_locked(pool, waiter->avoid) : NULL;
+    if (link == NULL)
+        link = choose_ready_locked(pool, NULL);
     if (link != NULL)
         return link;
     link = all_failing_locked(pool);
-    if (link == NULL || fail_fast)
+    if (link == NULL || waiter->fail_fast)
         return link;
     if (pool->locked.knows_why || pool->locked.probing)
         return NULL;
@@ -120,7 +122,7 @@ static vmx_pool_waiter *
 next_grant_locked(vmx_pool *pool, vmx_ticket *ticket)
 {
     for (vmx_pool_waiter *waiter = pool->locked.head; waiter != NULL; waiter = waiter->next) {
-        vmx_link *link = choose_locked(pool, waiter->fail_fast);
+        vmx_link *link = choose_locked(pool, waiter);
         if (link != NULL) {
             *ticket = take_locked(pool, link);
             dequeue_locked(pool, waiter);
@@ -156,7 +158,7 @@ vmx_pool_acquire(vmx_pool *pool, vmx_pool_waiter *waiter)
         vmx_pool_renew(pool, pool->transport->vtable->now(pool->transport));
     pthread_mutex_lock(&pool->lock);
     bool in_line = pool->locked.head != NULL && !(waiter->fail_fast && all_failing_locked(pool) != NULL);
-    vmx_link *link = in_line ? NULL : choose_locked(pool, waiter->fail_fast);
+    vmx_link *link = in_line ? NULL : choose_locked(pool, waiter);
     if (link != NULL)
         ticket = take_locked(pool, link);
     else

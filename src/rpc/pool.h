@@ -46,6 +46,9 @@ typedef struct vmx_pool_waiter {
     struct vmx_pool_waiter *prev, *next;
     bool queued;
     bool fail_fast;
+    const vmx_link
+        *avoid; /* the last attempt's, whose connection failed it: another is preferred; NULL: none. It may be
+                              gone: it is only compared */
     /* A channel was found. Any thread, without the pool's lock; never inside vmx_pool_acquire. */
     void (*granted)(struct vmx_pool_waiter *waiter, vmx_ticket ticket);
 } vmx_pool_waiter;

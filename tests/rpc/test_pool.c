@@ -168,6 +168,27 @@ START_TEST(a_stalled_connection_is_left_alone)
 }
 END_TEST
 
+/* Before a connection has failed often enough to be left alone, its calls already go elsewhere, even to a busier one. */
+START_TEST(a_repeated_call_takes_another_connection)
+{
+    world *w = world_new(5, (const char *const[]){"channel.count", "2", NULL});
+    const answer script[] = {{.delay_us = ANSWER_NEVER}, {.delay_us = ANSWER_NEVER}, {.grpc_code = VMX_GRPC_OK}};
+    world_script(w, script, 3);
+    vmx_op *busy = world_query(w, NULL);
+    vmx_retry retry = world_policy(VMX_RETRY_INTERACTIVE);
+    retry.attempt_timeout_ms = 100;
+    vmx_call_options options = world_options(&retry);
+    vmx_op *op = world_query(w, &options);
+    ck_assert_int_eq(world_wait(op), VMX_OK);
+    ck_assert_uint_eq(w->count, 3);
+    ck_assert_ptr_ne(w->sightings[0].channel, w->sightings[1].channel);
+    ck_assert_ptr_eq(w->sightings[0].channel, w->sightings[2].channel);
+    vmx_op_free(op);
+    vmx_op_free(busy);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(never_all_connections_are_left_alone)
 {
     static const answer silence = {.delay_us = ANSWER_NEVER};
@@ -416,6 +437,7 @@ main(void)
         calls_beyond_the_cap_wait_in_line,
         one_that_leaves_the_line_holds_nobody_up,
         an_idle_connection_is_made_again,
+        a_repeated_call_takes_another_connection,
         a_stalled_connection_is_left_alone,
         never_all_connections_are_left_alone,
         a_refusal_by_the_server_is_no_fault_of_the_connection,
