@@ -1,0 +1,96 @@
+/* The bulk writer as it is used: several threads, a real server, little memory; with 1, 0 and 2 io threads. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/harness.h"
+
+enum { THREADS = 4, EACH = 3000, WIDTH = 64, AT_ONCE = 100 };
+
+typedef struct putter {
+    vmx_writer *writer;
+    uint64_t first;
+    vmx_status status;
+    vmx_error error;
+} putter;
+
+static void *
+put_all(void *arg)
+{
+    float values[AT_ONCE * WIDTH];
+    putter *p = arg;
+    vmx_columns columns;
+    for (size_t i = 0; i < AT_ONCE * WIDTH; i++)
+        values[i] = (float)(i % 17 + 1);
+    vmx_columns_init(&columns, sizeof columns);
+    columns.count = AT_ONCE;
+    columns.values = values;
+    columns.dimension = WIDTH;
+    for (uint64_t done = 0; done < EACH && p->status == VMX_OK; done += AT_ONCE) {
+        columns.first_id = p->first + done;
+        p->status = vmx_writer_put_columns(p->writer, &columns, slow_ms(30000), NULL, &p->error);
+    }
+    return NULL;
+}
+
+static uint64_t
+count_stored(vmx_index *index)
+{
+    vmx_op *op;
+    vmx_error error;
+    vmx_index_state state;
+    vmx_index_state_init(&state, sizeof state);
+    ck_assert_int_eq(vmx_index_stats(index, NULL, &op, &error), VMX_OK);
+    ck_assert_int_eq(vmx_op_wait(op, slow_ms(10000)), VMX_OK);
+    ck_assert(vmx_op_stats(op, &state));
+    vmx_op_free(op);
+    return state.vector_count;
+}
+
+START_TEST(many_threads_share_a_writer_and_its_memory)
+{
+    server own = server_start(0);
+    const char *const properties[] = {"memory.limit.bytes", "512k", NULL};
+    vmx_client *client = open_client(own.endpoint, IO_THREADS, properties);
+    vmx_index *index = open_index(client);
+    vmx_writer *writer;
+    vmx_error error;
+    vmx_writer_options options;
+    vmx_writer_options_init(&options, sizeof options);
+    options.batch_bytes = 40000;
+    ck_assert_msg(vmx_writer_open(index, &options, &writer, &error) == VMX_OK, "%s", error.message);
+    pthread_t threads[THREADS];
+    putter putters[THREADS] = {0};
+    for (size_t i = 0; i < THREADS; i++) { /* neighbours write half of their ids both */
+        putters[i].writer = writer;
+        putters[i].first = i * EACH / 2;
+        pthread_create(&threads[i], NULL, put_all, &putters[i]);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_msg(putters[i].status == VMX_OK, "%s", putters[i].error.message);
+    }
+    ck_assert_msg(vmx_writer_close(writer, slow_ms(30000), &error) == VMX_OK, "%s", error.message);
+    vmx_writer_account account;
+    vmx_writer_account_init(&account, sizeof account);
+    vmx_writer_get_account(writer, &account);
+    ck_assert_uint_eq(account.taken, THREADS * EACH);
+    ck_assert_uint_eq(account.stored, THREADS * EACH);
+    ck_assert_uint_eq(count_stored(index), EACH + (THREADS - 1) * EACH / 2);
+    vmx_memory_info memory;
+    vmx_memory_info_init(&memory, sizeof memory);
+    vmx_client_memory(client, &memory);
+    ck_assert_uint_le(memory.peak_bytes, 512 * 1024);
+    vmx_writer_free(writer);
+    vmx_index_free(index);
+    close_client(client);
+    server_kill(&own);
+}
+END_TEST
+
+int
+main(void)
+{
+    const TTest *const tests[] = {many_threads_share_a_writer_and_its_memory, NULL};
+    return run_modes("writer_threads", tests);
+}
