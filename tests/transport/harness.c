@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/sync.h"
@@ -240,6 +241,23 @@ keep_reply(test_record *record, const vmx_reply *reply)
     }
 }
 
+/* Another thread is about to leave `start`. */
+static void
+await_start(test_record *record)
+{
+    for (int i = 0; i < 10000 && !atomic_load(&record->started); i++)
+        usleep(1000);
+    ck_assert(atomic_load(&record->started));
+}
+
+uint64_t
+test_slowness(void)
+{
+    const char *text = getenv("VMX_TEST_SLOW");
+    long slowness = text != NULL ? strtol(text, NULL, 10) : 1;
+    return slowness > 1 ? (uint64_t)slowness : 1;
+}
+
 static void
 on_event(void *user, const vmx_stream_event *event)
 {
@@ -255,8 +273,10 @@ on_event(void *user, const vmx_stream_event *event)
     } else {
         keep_reply(record, event->reply);
         record->ended_us = record->harness->vtable->now(record->harness->transport);
-        if (record->close_in_end)
+        if (record->close_in_end) {
+            await_start(record);
             record->harness->vtable->close(record->stream);
+        }
         atomic_fetch_add(&record->ended, 1);
     }
     signal_change();
@@ -275,6 +295,7 @@ record_start(test_record *record, test_harness *harness, vmx_stream_options opti
     options.user = record;
     record->stream = harness->vtable->start(harness->loop, &options);
     ck_assert_ptr_nonnull(record->stream);
+    atomic_store(&record->started, true);
 }
 
 void

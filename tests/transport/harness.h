@@ -39,6 +39,7 @@ typedef struct test_channel {
 typedef struct test_record {
     test_harness *harness;
     vmx_stream *stream;
+    atomic_bool started; /* `stream` is set: the END may come before start returns */
     atomic_size_t sent;
     atomic_size_t messages;
     atomic_size_t ended;
@@ -128,5 +129,9 @@ is_message(const unsigned char *bytes, size_t len, unsigned seed);
  * started, and joined, the first time. */
 size_t
 count_threads(void);
+
+/* How much slower the build under test is than a plain one (VMX_TEST_SLOW). */
+uint64_t
+test_slowness(void);
 
 #endif

@@ -59,7 +59,7 @@ START_TEST(reach_is_what_the_frames_say)
     harness_open_bare(&h, GRPC_DRIVEN);
     raw_server *server = raw_server_start(e->behaviour);
     test_record r = {0};
-    call_raw(&r, raw_server_port(server), e->behaviour == RAW_ACCEPT_ONLY, 500);
+    call_raw(&r, raw_server_port(server), e->behaviour == RAW_ACCEPT_ONLY, 250 + 250 * test_slowness());
     ck_assert_msg(r.code == e->code && r.reach == e->reach, "code %d, reach %d, \"%s\"", r.code, r.reach, r.text);
     if (e->text != NULL)
         ck_assert_str_eq(r.text, e->text);
