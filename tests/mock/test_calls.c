@@ -275,8 +275,10 @@ stalled(void)
 
 START_TEST(a_stalled_connection_loses_no_call_and_is_avoided)
 {
-    static const char *const properties[] = {"retry.attempt.timeout.ms", "300", "retry.initial.backoff.ms", "10", NULL};
     enum { CALLS = 2000, IN_FLIGHT = 24 };
+    char timeout[24]; /* long enough for the connections that are well, however slow the build */
+    snprintf(timeout, sizeof timeout, "%lld", (long long)slow_ms(300));
+    const char *const properties[] = {"retry.attempt.timeout.ms", timeout, "retry.initial.backoff.ms", "10", NULL};
     char target[32];
     vmx_mock_proxy *proxy;
     mock = start_mock();
