@@ -51,6 +51,7 @@ done
 export VMX_EMULATOR=${emulator//;/ }
 # Time limits are written for a plain build; the tests scale them by this factor.
 export VMX_TEST_SLOW=${VMX_TEST_SLOW:-$slow}
+export CK_TIMEOUT_MULTIPLIER=$VMX_TEST_SLOW
 # gRPC core and OpenBLAS are not built for the thread sanitizer: what they do among themselves is not reported, and
 # where they hand data to our code the hand-over is annotated in our source.
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
