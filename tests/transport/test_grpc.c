@@ -219,7 +219,7 @@ START_TEST(stalled_peer_delays_neither_deadline_nor_memory)
     raw_server *server = raw_server_start(RAW_STOP_READING);
     char target[64];
     vmx_channel_options options = harness_options(target, raw_server_port(server));
-    options.keepalive_timeout_ms = 1500;
+    options.keepalive_timeout_ms = (int64_t)(1500 * test_slowness());
     h.chan = harness_chan_open(&h, &options);
     h.vtable->channel_connect(h.chan->channel);
     ck_assert(harness_wait_state(h.chan, VMX_CHANNEL_READY, 5000));
@@ -245,7 +245,7 @@ START_TEST(stalled_peer_delays_neither_deadline_nor_memory)
     }
     ck_assert_uint_lt(atomic_load(&released), CALLS); /* else the peer was not stalled */
     size_t expected = CALLS;
-    ck_assert(harness_wait(&h, is_released, &expected, 8000));
+    ck_assert(harness_wait(&h, is_released, &expected, 8000 * test_slowness()));
     raw_server_stop(server);
     harness_close(&h);
 }
