@@ -8,7 +8,7 @@
  * remedy), VMX_ERR_TOO_LARGE, VMX_ERR_UNSUPPORTED, VMX_ERR_CLOSED, VMX_ERR_FORKED, VMX_ERR_NO_MEMORY. Results are read
  * with the accessors of vecmux/result.h.
  *
- * Metadata and filters are JSON texts (UTF-8, at most 100 levels deep). The filter language has the operators
+ * Metadata and filters are JSON texts (UTF-8, at most 32 levels deep). The filter language has the operators
  * $eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $not; {"f": v} means {"f": {"$eq": v}}.
  */
 #ifndef VECMUX_INDEX_H
