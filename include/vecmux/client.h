@@ -41,7 +41,9 @@ vmx_client_free(vmx_client *client);
 /*
  * Drives a client with io.threads=0: handles what has happened on its connections, waiting up to `timeout_ms` for
  * something to happen, and returns how many events it handled. Other threads may poll or wait at the same time. A
- * client with threads of its own needs no driving; the call returns 0 at once.
+ * client with threads of its own needs no driving; the call returns 0 at once. Slow things (dead letter files, pull
+ * iterators, files to build from) have a thread of their own here too, from their first use on (property
+ * worker.threads).
  */
 VMX_API size_t
 vmx_client_poll(vmx_client *client, int64_t timeout_ms);

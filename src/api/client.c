@@ -51,6 +51,7 @@ tear_down(vmx_client *client, bool wait)
     if (atomic_exchange(&client->torn_down, true))
         return;
     vmx_host_stop_driving(&client->host);
+    vmx_workers_stop(client->workers, wait);
     if (client->pool != NULL)
         vmx_pool_close(client->pool);
     if (client->clock != NULL)
@@ -77,6 +78,7 @@ client_destroy(vmx_host *host)
     vmx_log_close(client->log);
     if (client->memory != NULL)
         vmx_memory_detach(client->memory);
+    vmx_workers_free(client->workers);
     vmx_config_free(client->config);
     vmx_host_destroy(host);
     vmx_dealloc(client);
@@ -192,11 +194,12 @@ on_memory_changed(void *user)
 }
 
 static vmx_status
-make_memory(vmx_client *client, vmx_error *error)
+make_memory_and_workers(vmx_client *client, vmx_error *error)
 {
     size_t limit_bytes = (size_t)vmx_config_int(client->config, "memory.limit.bytes");
     client->memory = vmx_memory_new(limit_bytes, on_memory_changed, &client->host);
-    return client->memory != NULL ? VMX_OK : vmx_error_no_memory(error);
+    client->workers = vmx_workers_new((size_t)vmx_config_int(client->config, "worker.threads"));
+    return client->memory != NULL && client->workers != NULL ? VMX_OK : vmx_error_no_memory(error);
 }
 
 static vmx_status
@@ -263,7 +266,7 @@ connect_client(vmx_client *client, uint64_t seed, vmx_error *error)
 {
     vmx_status status = read_config(client, error);
     if (status == VMX_OK)
-        status = make_memory(client, error);
+        status = make_memory_and_workers(client, error);
     if (status != VMX_OK)
         return status;
     init_caller(client, seed);

@@ -15,6 +15,7 @@
 #include "core/endpoint.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/worker.h"
 #include "engine/engine.h"
 #include "op/host.h"
 #include "rpc/call.h"
@@ -27,7 +28,8 @@ struct vmx_client {
     vmx_transport *transport;
     vmx_transport *clock; /* whose time is not CLOCK_MONOTONIC; NULL: the transport's is, or there is none any more */
     vmx_pool *pool;
-    vmx_memory *memory; /* the budget of what is encoded */
+    vmx_memory *memory;   /* the budget of what is encoded */
+    vmx_workers *workers; /* for slow things */
     vmx_engine engine;
     vmx_caller caller;
     vmx_log *log;                           /* NULL: none */

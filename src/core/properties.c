@@ -82,6 +82,10 @@ static const vmx_property_row rows[] = {
     INT("io.threads", "1", 0, 16, "",
         "Threads that drive the network. 0: none; the callers of vmx_op_wait, vmx_queue_poll and vmx_client_poll drive "
         "it."),
+    INT("worker.threads", "1", 0, 16, "",
+        "Threads for slow things: dead letter files, pull iterators, files and digests. Each is started when one of "
+        "these is first used. 0: none; such work is done by the thread that comes upon it, which may be a network "
+        "thread that is then held up."),
 
     INT("call.timeout.ms", "30000", 1, 86400000, "ms",
         "How long a call may take, its retries and waits included, where its options do not say."),
