@@ -14,7 +14,7 @@ static const struct {
     bench_scenario *run;
 } scenarios[] = {
     {"query", bench_query}, {"upsert", bench_upsert},     {"latency", bench_latency}, {"scale", bench_scale},
-    {"mixed", bench_mixed}, {"channels", bench_channels}, {"decode", bench_decode},
+    {"mixed", bench_mixed}, {"channels", bench_channels}, {"decode", bench_decode},   {"load", bench_load},
 };
 
 static const char head[] =
@@ -23,6 +23,7 @@ static const char head[] =
     "Measures vecmux against a server, best vecmuxd --discard, which costs less than any client.\n"
     "  query      queries, --in-flight at a time; the ids and scores of their matches are read\n"
     "  upsert     batches of vectors\n"
+    "  load       vectors through the bulk writer; an operation is a batch\n"
     "  latency    queries one after the other, each waited for\n"
     "  scale      queries, 1 to 10,000 in flight\n"
     "  mixed      upserts, queries, fetches and deletes by --weights\n"

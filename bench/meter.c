@@ -119,6 +119,23 @@ bench_meter_tick(bench_meter *meter, uint64_t now_ns)
     return !meter->over;
 }
 
+void
+bench_meter_end(bench_meter *meter, uint64_t now_ns)
+{
+    if (!meter->counting)
+        open_window(meter, now_ns);
+    if (!meter->over)
+        close_window(meter, now_ns);
+}
+
+void
+bench_meter_sample_memory(bench_meter *meter)
+{
+    size_t now_kb = read_status("RssAnon:");
+    if (now_kb > meter->row->peak_anon_kb)
+        meter->row->peak_anon_kb = now_kb;
+}
+
 bool
 bench_meter_record(bench_meter *meter, uint64_t start_ns, uint64_t now_ns, bool ok, size_t attempts)
 {

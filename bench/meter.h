@@ -28,6 +28,10 @@ typedef struct bench_row {
     double payload_bytes; /* vectors moved by one operation, both ways */
     double wire_bytes;    /* one operation, both ways; estimated */
     size_t peak_rss_kb;
+    size_t peak_anon_kb;   /* RssAnon, as sampled; 0: nobody looked */
+    uint64_t budget_limit; /* the client's memory account, bytes; limit 0: it has none */
+    uint64_t budget_peak;
+    uint64_t budget_end;
     double rss_per_call;     /* bytes that each call in flight has added; negative where not measured */
     double checksum;         /* of everything that was read */
     bench_histogram latency; /* ns */
@@ -62,6 +66,14 @@ bench_meter_tick(bench_meter *meter, uint64_t now_ns);
 /* An operation has ended; true while the window is open. */
 bool
 bench_meter_record(bench_meter *meter, uint64_t start_ns, uint64_t now_ns, bool ok, size_t attempts);
+
+/* Ends the window now, if it is open: work of a fixed size is done. */
+void
+bench_meter_end(bench_meter *meter, uint64_t now_ns);
+
+/* Looks at the process's anonymous memory. */
+void
+bench_meter_sample_memory(bench_meter *meter);
 
 /* Counts allocations by `count`, a function of any thread; NULL: nobody does. */
 void bench_meter_set_allocations(uint64_t (*count)(void));

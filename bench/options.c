@@ -23,6 +23,7 @@ enum {
     TOP_K,
     BATCH,
     BATCH_BYTES,
+    VECTORS,
     PAYLOAD,
     WITH_VALUES,
     WITH_METADATA,
@@ -50,6 +51,7 @@ static const struct option long_options[] = {
     {"top-k", required_argument, NULL, TOP_K},
     {"batch", required_argument, NULL, BATCH},
     {"batch-bytes", required_argument, NULL, BATCH_BYTES},
+    {"vectors", required_argument, NULL, VECTORS},
     {"payload", required_argument, NULL, PAYLOAD},
     {"with-values", no_argument, NULL, WITH_VALUES},
     {"with-metadata", no_argument, NULL, WITH_METADATA},
@@ -80,6 +82,7 @@ static const char help[] =
     "  --with-values, --with-metadata   queries ask for those of the matches\n"
     "  --batch N              vectors of an upsert                              (as many as --batch-bytes)\n"
     "  --batch-bytes N        encoded bytes of an upsert, at most               (1900000)\n"
+    "  --vectors N            load: how many in all                             (for --seconds)\n"
     "  --payload N            bytes of text in each vector's metadata           (0: no metadata)\n"
     "  --seconds S            of each measurement                               (3)\n"
     "  --warm-up S            before each measurement                           (1)\n"
@@ -182,6 +185,10 @@ read_number_option(bench_options *options, int option, char *value)
         return read_count("--batch", value, 1, 100000, &options->batch);
     case BATCH_BYTES:
         return read_count("--batch-bytes", value, 1, 64 << 20, &options->batch_bytes);
+    case VECTORS:
+        options->seconds = MAX_SECONDS;
+        options->warm_up_s = 0;
+        return read_count("--vectors", value, 1, SIZE_MAX, &options->vectors);
     case PAYLOAD:
         return read_count("--payload", value, 0, BENCH_MAX_PAYLOAD, &options->payload);
     case SEED:
@@ -275,8 +282,13 @@ static const struct {
     const char *scenario;
     size_t levels[BENCH_MAX_LEVELS];
 } default_levels[] = {
-    {"upsert", {8}}, {"latency", {1}}, {"scale", {1, 10, 100, 1000, 10000}}, {"channels", {1, 2, 4, 8, 16}},
-    {"decode", {4}}, {NULL, {32}},
+    {"upsert", {8}},
+    {"load", {8}},
+    {"latency", {1}},
+    {"scale", {1, 10, 100, 1000, 10000}},
+    {"channels", {1, 2, 4, 8, 16}},
+    {"decode", {4}},
+    {NULL, {32}},
 };
 
 size_t

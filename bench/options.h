@@ -29,6 +29,7 @@ typedef struct bench_options {
     uint32_t top_k;
     size_t batch;       /* vectors of an upsert, or 0 */
     size_t batch_bytes; /* with batch 0: as many as fit */
+    size_t vectors;     /* load: how many in all; 0: for so many seconds */
     size_t payload;     /* bytes of text in each vector's metadata */
     bool with_values;   /* queries ask for the values of what they find */
     bool with_metadata;

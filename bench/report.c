@@ -79,11 +79,24 @@ print_row(const bench_row *row)
 }
 
 static void
+print_memory(const bench_row *row)
+{
+    if (row->budget_limit > 0)
+        printf("%s: anonymous memory %.1f MiB at most; the client's account %.1f MiB at most, limit %.1f MiB, %llu "
+               "bytes left "
+               "at the end\n",
+               row->label, (double)row->peak_anon_kb / 1024, (double)row->budget_peak / (1 << 20),
+               (double)row->budget_limit / (1 << 20), (unsigned long long)row->budget_end);
+}
+
+static void
 print_notes(const bench_report *report)
 {
     for (size_t i = 0; i < report->row_count; i++)
         if (report->rows[i].in_flight >= 100 && report->rows[i].rss_per_call >= 0)
             printf("%s: %.1f KB of memory for each\n", report->rows[i].label, report->rows[i].rss_per_call / 1024);
+    for (size_t i = 0; i < report->row_count; i++)
+        print_memory(&report->rows[i]);
     printf("\nCPU is of the client's process. Bytes on the wire (estimated): %.0f per operation.\n",
            report->row_count > 0 ? report->rows[0].wire_bytes : 0);
 }

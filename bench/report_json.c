@@ -74,6 +74,11 @@ row_json(const bench_row *row)
                         row->has_allocations ? json_real((double)row->allocations / done) : json_null());
     json_object_set_new(json, "rss_bytes_per_call",
                         row->rss_per_call >= 0 ? json_real(row->rss_per_call) : json_null());
+    if (row->budget_limit > 0)
+        json_object_set_new(json, "memory",
+                            json_pack("{s:I, s:I, s:I, s:I}", "peak_anon_kb", (json_int_t)row->peak_anon_kb,
+                                      "limit_bytes", (json_int_t)row->budget_limit, "peak_bytes",
+                                      (json_int_t)row->budget_peak, "end_bytes", (json_int_t)row->budget_end));
     json_object_set_new(json, "latency_us", latency_json(&row->latency));
     json_object_set_new(json, "histogram", histogram_json(&row->latency));
     return json;

@@ -14,6 +14,8 @@ bench_scenario(const bench_options *options, bench_report *report);
 bench_scenario bench_query;
 /* Batches of vectors; rows by calls in flight. */
 bench_scenario bench_upsert;
+/* The bulk writer, as fast as it takes vectors; an operation is a batch. */
+bench_scenario bench_load;
 /* One query after the other, each waited for. */
 bench_scenario bench_latency;
 /* Queries, 1 to 10,000 in flight on one connection. */

@@ -153,7 +153,7 @@ raw_requests_init(raw_requests *requests, const bench_options *options)
 {
     static const char *const of_queries[] = {"query", "latency", "scale", "decode", "channels"};
     *requests = (raw_requests){0};
-    if (strcmp(options->scenario, "upsert") == 0)
+    if (strcmp(options->scenario, "upsert") == 0 || strcmp(options->scenario, "load") == 0)
         return make_batch(requests, options);
     for (size_t i = 0; i < sizeof of_queries / sizeof of_queries[0]; i++)
         if (strcmp(options->scenario, of_queries[i]) == 0)

@@ -82,6 +82,8 @@ DEFAULT = [
     Group("upsert", "Upserts of 768 values each, 610 to a request of 1.9 MB, 8 in flight", "upsert",
           [DRIVEN, RAW, CPP, PYTHON], ["--in-flight", "8"],
           checks=[rate(RAW, 0.9), cpu(RAW, 1.15), cpu(CPP, 1.0)]),
+    Group("load", "The bulk writer, 610 vectors of 768 values to a batch of 1.9 MB, 8 in flight", "load", [DRIVEN, BACKGROUND, RAW],
+          ["--in-flight", "8"], checks=[rate(RAW, 0.85), cpu(RAW, 1.25)]),
     Group("decode", "Replies of 100 matches with 768 values and metadata, every value read, 4 in flight", "decode",
           [DRIVEN, CPP, RAW, PYTHON, PINECONE_8], ["--in-flight", "4"], ["--discard-reply", "100,768,metadata"],
           [cpu(CPP, 0.5), cpu(PINECONE_8, 0.05)]),

@@ -10,7 +10,8 @@ from vecmuxd import SLOW, Vecmuxd
 
 SECONDS = ("--seconds", str(0.5 * max(1, SLOW / 4)), "--warm-up", "0.1", "--dimension", "64")
 SCENARIOS = {"query": [], "upsert": ["--batch", "20", "--payload", "50"], "latency": [], "scale": ["--in-flight", "1,200"],
-             "mixed": ["--ids", "uniform", "--id-count", "100"], "channels": ["--in-flight", "1,3"], "decode": []}
+             "mixed": ["--ids", "uniform", "--id-count", "100"], "channels": ["--in-flight", "1,3"], "decode": [],
+             "load": ["--batch", "20"]}
 
 in_real_time = unittest.skipIf(SLOW > 10, "an emulator keeps no rate")
 
@@ -66,9 +67,17 @@ class Smoke(unittest.TestCase):
         self.assertEqual(row["payload_bytes_per_op"], 64 * 4 + 5 * 64 * 4)
         self.assertNotEqual(row["checksum"], 0)
 
+    def test_load_of_a_fixed_size(self):
+        row = self.measure("VMX_BENCH", "load", "--vectors", "5001", "--batch", "100", "--set", "memory.limit.bytes=1m")["rows"][0]
+        self.assertEqual(row["operations"], 51)
+        memory = row["memory"]
+        self.assertEqual((memory["limit_bytes"], memory["end_bytes"]), (1 << 20, 0))
+        self.assertTrue(100 * 64 * 4 < memory["peak_bytes"] <= 1 << 20, memory)
+        self.assertGreater(memory["peak_anon_kb"], 500)
+
     def test_floors(self):
         for program in ("VMX_RAW_CORE", "VMX_RAW_CORE_HANDOFF"):
-            for scenario in ("query", "latency", "scale", "decode", "upsert"):
+            for scenario in ("query", "latency", "scale", "decode", "upsert", "load"):
                 with self.subTest(program, scenario=scenario):
                     self.measure(program, scenario, *SCENARIOS[scenario])
 
