@@ -27,7 +27,8 @@ typedef struct vmx_index vmx_index;
 /*
  * A cheap handle on one collection and one namespace of it ("" is the default namespace). Nothing is sent. With the
  * pinecone engine the endpoint is the collection: `collection` is empty or the first label of the endpoint's host name,
- * with or without its "-<project>" suffix. Errors: VMX_ERR_INVALID, VMX_ERR_CLOSED, VMX_ERR_FORKED, VMX_ERR_NO_MEMORY.
+ * with or without its "-<project>" suffix; the others need a name. Errors: VMX_ERR_INVALID, VMX_ERR_UNSUPPORTED (the
+ * engine has no namespaces), VMX_ERR_CLOSED, VMX_ERR_FORKED, VMX_ERR_NO_MEMORY.
  */
 VMX_API vmx_status
 vmx_index_open(vmx_client *client, vmx_str collection, vmx_str name_space, vmx_index **index, vmx_error *error);
@@ -75,6 +76,8 @@ typedef struct vmx_query {
     bool include_metadata;
     float scan_factor;       /* 0.5 to 4; 0: the server's default. Dedicated read nodes only */
     uint32_t max_candidates; /* top_k to 100,000; 0: the server's default. Dedicated read nodes only */
+    uint32_t ef;             /* breadth of a graph's search, at least top_k; 0: the server's default */
+    bool exact;              /* compare with every record; false: as the index does */
 } vmx_query;
 
 VMX_API void
@@ -84,6 +87,18 @@ vmx_query_init(vmx_query *query, size_t size);
 VMX_API vmx_status
 vmx_index_query(vmx_index *index, const vmx_query *query, const vmx_call_options *options, vmx_op **op,
                 vmx_error *error);
+
+/* Queries in the caller's memory, borrowed during the call: item i lies `stride` bytes behind item i-1. */
+typedef struct vmx_queries {
+    const vmx_query *ptr;
+    size_t count;
+    size_t stride; /* bytes; 0 means ptr->size */
+} vmx_queries;
+
+/* Several queries, 1 to 1,000, in one request. Result: vmx_op_query_count, vmx_op_query_matches, vmx_op_match_*. */
+VMX_API vmx_status
+vmx_index_batch_query(vmx_index *index, const vmx_queries *queries, const vmx_call_options *options, vmx_op **op,
+                      vmx_error *error);
 
 /* Which records to fetch: by ids (at most 1,000), or by filter. */
 typedef struct vmx_fetch {
@@ -153,6 +168,10 @@ VMX_API vmx_status
 vmx_index_delete(vmx_index *index, const vmx_delete *del, const vmx_call_options *options, vmx_op **op,
                  vmx_error *error);
 
+/* Counts the records that `filter` (a JSON object) selects; all, where it is empty. Result: vmx_op_count. */
+VMX_API vmx_status
+vmx_index_count(vmx_index *index, vmx_str filter, const vmx_call_options *options, vmx_op **op, vmx_error *error);
+
 /* Counts, dimension and metric of the whole index. Result: vmx_op_stats, vmx_op_namespace_*. */
 VMX_API vmx_status
 vmx_index_stats(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error);
@@ -164,6 +183,93 @@ vmx_index_stats(vmx_index *index, const vmx_call_options *options, vmx_op **op, 
  */
 VMX_API vmx_status
 vmx_index_wait_visible(vmx_index *index, uint64_t lsn, const vmx_call_options *options, vmx_op **op, vmx_error *error);
+
+/*
+ * Waits until everything that was written before is visible to queries and in the server's storage, as far as the
+ * engine can tell. The call's timeout is the limit of the whole wait.
+ */
+VMX_API vmx_status
+vmx_index_flush(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error);
+
+/* --- the index itself ------------------------------------------------------------------------------------------------ */
+
+/* What ids are. */
+typedef enum vmx_id_type {
+    VMX_ID_TEXT = 0,   /* any text */
+    VMX_ID_INTEGER = 1 /* decimal integers, "42": where the engine stores them smaller */
+} vmx_id_type;
+
+/* What the values of a metadata field are. */
+typedef enum vmx_field_type {
+    VMX_FIELD_TEXT = 0,
+    VMX_FIELD_INTEGER = 1,
+    VMX_FIELD_NUMBER = 2,
+    VMX_FIELD_BOOLEAN = 3
+} vmx_field_type;
+
+/* A metadata field that filters name often: the engine makes an index of it. A value; frozen. */
+typedef struct vmx_filter_field {
+    vmx_str name;
+    vmx_field_type type;
+} vmx_filter_field;
+
+/* An index, in words that every engine understands. */
+typedef struct vmx_index_spec {
+    size_t size;
+    uint32_t dimension;              /* of dense values; 0: the index has none */
+    vmx_str metric;                  /* "cosine", "euclidean", "dotproduct"; empty: cosine. Of the dense values */
+    bool sparse;                     /* records may have sparse parts (compared by dotproduct) */
+    vmx_id_type id_type;             /* engines that take any id ignore it */
+    const vmx_filter_field *filters; /* fields to filter on; filters on others work too, but may be slower */
+    size_t filter_count;
+    vmx_str options; /* a JSON object of the engine's own words (docs/engines.md), or empty */
+} vmx_index_spec;
+
+VMX_API void
+vmx_index_spec_init(vmx_index_spec *spec, size_t size);
+
+/*
+ * Creates the index that the handle names, or, where it exists, verifies that its dimension and metric are those of
+ * `spec` (else the op fails with VMX_ERR_ALREADY_EXISTS, naming both); nothing of an existing index is changed.
+ * Idempotent. Result: vmx_op_stats, as describe gives it.
+ */
+VMX_API vmx_status
+vmx_index_ensure(vmx_index *index, const vmx_index_spec *spec, const vmx_call_options *options, vmx_op **op,
+                 vmx_error *error);
+
+/* Dimension, metric, counts and the state of the build. An index that does not exist: VMX_ERR_NOT_FOUND. Result:
+ * vmx_op_stats. */
+VMX_API vmx_status
+vmx_index_describe(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error);
+
+/* Deletes the index with every record in it. One that does not exist: VMX_OK. */
+VMX_API vmx_status
+vmx_index_drop(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error);
+
+/* The names of the server's indexes. Result: vmx_op_id_count, vmx_op_id. */
+VMX_API vmx_status
+vmx_client_list_indexes(vmx_client *client, const vmx_call_options *options, vmx_op **op, vmx_error *error);
+
+/* How the search structure of an index is built. All zero: the engine's defaults. */
+typedef struct vmx_index_build_options {
+    size_t size;
+    vmx_str options; /* a JSON object of the engine's own words (docs/engines.md), or empty */
+    bool no_wait;    /* only start it; vmx_index_describe tells how far it is */
+} vmx_index_build_options;
+
+VMX_API void
+vmx_index_build_options_init(vmx_index_build_options *options, size_t size);
+
+/*
+ * Starts the build of the search structure over what is stored, and waits until it is ready; the call's timeout is the
+ * limit of the whole wait, after which the server goes on all the same. `build` may be NULL. A cancelled op stops
+ * waiting. A build that fails on the server: VMX_ERR_SERVER with its reason. Result: vmx_op_stats.
+ */
+VMX_API vmx_status
+vmx_index_build(vmx_index *index, const vmx_index_build_options *build, const vmx_call_options *options, vmx_op **op,
+                vmx_error *error);
+
+/* --- namespaces ------------------------------------------------------------------------------------------------------ */
 
 /* Creates the handle's namespace. `filterable` names the metadata fields to index for filters; NULL or empty: as the
  * index does. Result: vmx_op_namespace_* (one). */

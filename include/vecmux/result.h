@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-/* query, fetch */
+/* query, batch query, fetch */
 VMX_API size_t
 vmx_op_match_count(const vmx_op *op);
 VMX_API vmx_str
@@ -32,7 +32,13 @@ vmx_op_match_sparse(const vmx_op *op, size_t i);
 VMX_API vmx_str
 vmx_op_match_metadata(vmx_op *op, size_t i);
 
-/* list */
+/* batch query: the matches of query `i` are `count` from `first` on; false when there is no query `i` */
+VMX_API size_t
+vmx_op_query_count(const vmx_op *op);
+VMX_API bool
+vmx_op_query_matches(const vmx_op *op, size_t i, size_t *first, size_t *count);
+
+/* list, list_indexes (names) */
 VMX_API size_t
 vmx_op_id_count(const vmx_op *op);
 VMX_API vmx_str
@@ -42,7 +48,7 @@ vmx_op_id(const vmx_op *op, size_t i);
 VMX_API vmx_str
 vmx_op_next_token(const vmx_op *op);
 
-/* upsert: how many records the server stored */
+/* upsert: how many records the server stored; count: how many there are */
 VMX_API bool
 vmx_op_count(const vmx_op *op, uint64_t *count);
 
@@ -60,6 +66,16 @@ vmx_op_egress_bytes(const vmx_op *op, uint32_t *bytes);
 VMX_API bool
 vmx_op_lsn(const vmx_op *op, uint64_t *lsn);
 
+/* How far the build of an index's search structure is. */
+typedef enum vmx_index_build_state {
+    VMX_INDEX_BUILD_UNKNOWN = 0, /* the server does not say, or there is nothing to build */
+    VMX_INDEX_BUILD_NONE = 1,    /* none has been started */
+    VMX_INDEX_BUILD_PENDING = 2,
+    VMX_INDEX_BUILD_RUNNING = 3,
+    VMX_INDEX_BUILD_READY = 4,
+    VMX_INDEX_BUILD_FAILED = 5
+} vmx_index_build_state;
+
 /* The state of an index. The has_ fields tell absent from zero. */
 typedef struct vmx_index_state {
     size_t size;
@@ -73,12 +89,16 @@ typedef struct vmx_index_state {
     bool has_memory_fullness;
     float storage_fullness;
     bool has_storage_fullness;
+    vmx_index_build_state build;
+    uint64_t indexed_count; /* records that the search structure covers */
+    bool has_indexed_count;
+    vmx_str build_error; /* of a failed build; ptr is NULL for none */
 } vmx_index_state;
 
 VMX_API void
 vmx_index_state_init(vmx_index_state *state, size_t size);
 
-/* stats */
+/* stats, describe, ensure, build */
 VMX_API bool
 vmx_op_stats(const vmx_op *op, vmx_index_state *state);
 

@@ -1,11 +1,13 @@
 /*
- * vecmux/vecmux.h: the whole library. Read in this order: types.h, config.h, client.h, op.h, index.h, result.h, log.h.
+ * vecmux/vecmux.h: the whole library. Read in this order: types.h, config.h, client.h, op.h, index.h, result.h,
+ * engine.h, log.h.
  */
 #ifndef VECMUX_VECMUX_H
 #define VECMUX_VECMUX_H
 
 #include <vecmux/client.h>
 #include <vecmux/config.h>
+#include <vecmux/engine.h>
 #include <vecmux/index.h>
 #include <vecmux/log.h>
 #include <vecmux/op.h>

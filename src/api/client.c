@@ -74,6 +74,7 @@ client_destroy(vmx_host *host)
     if (client->pool != NULL)
         vmx_pool_free(client->pool);
     vmx_latency_destroy(&client->caller.reads);
+    vmx_engine_fini(&client->engine);
     vmx_buffer_free(&client->authorities);
     vmx_log_close(client->log);
     if (client->memory != NULL)
@@ -171,7 +172,9 @@ read_config(vmx_client *client, vmx_error *error)
     const char *product = vmx_config_text(config, "user.agent");
     snprintf(client->user_agent, sizeof client->user_agent, "%s%svecmux/%s", product, product[0] != '\0' ? " " : "",
              vmx_version());
-    vmx_engine_init(&client->engine, config, client->endpoints[0].host);
+    status = vmx_engine_init(&client->engine, config, client->endpoints[0].host, error);
+    if (status != VMX_OK)
+        return status;
     return read_authorities(client) ? VMX_OK : vmx_error_no_memory(error);
 }
 
@@ -423,6 +426,12 @@ void
 vmx_channel_info_init(vmx_channel_info *info, size_t size)
 {
     vmx_sized_init(info, size);
+}
+
+bool
+vmx_client_supports(const vmx_client *client, vmx_capability capability)
+{
+    return vmx_capability_of(client->engine.vtable, capability);
 }
 
 size_t

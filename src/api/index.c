@@ -30,21 +30,22 @@ vmx_index_open(vmx_client *client, vmx_str collection, vmx_str name_space, vmx_i
     *out = NULL;
     vmx_status status = vmx_client_check_open(client, error);
     if (status == VMX_OK)
-        status = client->engine.vtable->check_collection(&client->engine, collection, error);
+        status = client->engine.vtable->check_names(&client->engine, collection, name_space, error);
     if (status == VMX_OK)
         status = check_namespace(name_space, error);
     if (status != VMX_OK)
         return status;
     vmx_index *index = vmx_calloc(1, sizeof *index);
-    char *copy = vmx_str_copy(name_space);
-    if (index == NULL || copy == NULL) {
-        vmx_dealloc(index);
-        vmx_dealloc(copy);
+    if (index == NULL)
+        return vmx_error_no_memory(error);
+    index->client = client;
+    index->collection = vmx_str_copy(collection);
+    index->name_space = vmx_str_copy(name_space);
+    vmx_host_acquire(&client->host);
+    if (index->collection == NULL || index->name_space == NULL) {
+        vmx_index_free(index);
         return vmx_error_no_memory(error);
     }
-    index->client = client;
-    index->name_space = copy;
-    vmx_host_acquire(&client->host);
     *out = index;
     return VMX_OK;
 }
@@ -55,6 +56,7 @@ vmx_index_free(vmx_index *index)
     if (index == NULL || vmx_forked())
         return;
     vmx_client *client = index->client;
+    vmx_dealloc(index->collection);
     vmx_dealloc(index->name_space);
     vmx_dealloc(index);
     vmx_host_release(&client->host);
@@ -62,12 +64,21 @@ vmx_index_free(vmx_index *index)
 
 /* --- the operations ------------------------------------------------------------------------------------------------ */
 
-static vmx_status
-new_run(vmx_index *index, const char *name, const vmx_call_options *options, vmx_op **op, vmx_run **run,
-        vmx_error *error)
+vmx_status
+vmx_index_begin(vmx_index *index, vmx_capability capability, const vmx_call_options *options, vmx_op **op,
+                vmx_run **run, vmx_error *error)
 {
     *op = NULL;
-    return vmx_run_new(index->client, name, vmx_str_from(index->name_space), options, run, error);
+    vmx_status status = vmx_engine_check(&index->client->engine, capability, error);
+    if (status != VMX_OK)
+        return status;
+    status = vmx_run_new(index->client, vmx_capability_name(capability), vmx_str_from(index->name_space), options, run,
+                         error);
+    if (status != VMX_OK || index->collection[0] == '\0')
+        return status;
+    vmx_str collection = vmx_arena_str(&(*run)->op.arena, vmx_str_from(index->collection));
+    (*run)->machine.collection = collection;
+    return collection.ptr != NULL ? VMX_OK : vmx_run_launch(*run, vmx_error_no_memory(&(*run)->op.error), op, error);
 }
 
 vmx_status
@@ -75,7 +86,7 @@ vmx_index_upsert(vmx_index *index, const vmx_vectors *vectors, const vmx_call_op
                  vmx_error *error)
 {
     vmx_run *run;
-    vmx_status status = new_run(index, "upsert", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_UPSERT, options, op, &run, error);
     if (status == VMX_OK && options != NULL)
         status = vmx_run_borrow(run, options, error);
     if (status != VMX_OK)
@@ -91,7 +102,7 @@ vmx_index_query(vmx_index *index, const vmx_query *theirs, const vmx_call_option
     vmx_run *run;
     vmx_query query;
     vmx_sized_read(&query, sizeof query, theirs);
-    vmx_status status = new_run(index, "query", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_QUERY, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->query(&run->machine, &query, &run->step);
@@ -105,7 +116,7 @@ vmx_index_fetch(vmx_index *index, const vmx_fetch *theirs, const vmx_call_option
     vmx_run *run;
     vmx_fetch fetch;
     vmx_sized_read(&fetch, sizeof fetch, theirs);
-    vmx_status status = new_run(index, "fetch", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_FETCH, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->fetch(&run->machine, &fetch, &run->step);
@@ -127,7 +138,7 @@ vmx_index_list(vmx_index *index, const vmx_list *theirs, const vmx_call_options 
     vmx_run *run;
     vmx_list list;
     read_list(&list, theirs);
-    vmx_status status = new_run(index, "list", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_LIST, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->list(&run->machine, &list, &run->step);
@@ -141,7 +152,7 @@ vmx_index_update(vmx_index *index, const vmx_update *theirs, const vmx_call_opti
     vmx_run *run;
     vmx_update update;
     vmx_sized_read(&update, sizeof update, theirs);
-    vmx_status status = new_run(index, "update", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_UPDATE, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->update(&run->machine, &update, &run->step);
@@ -155,7 +166,7 @@ vmx_index_delete(vmx_index *index, const vmx_delete *theirs, const vmx_call_opti
     vmx_run *run;
     vmx_delete del;
     vmx_sized_read(&del, sizeof del, theirs);
-    vmx_status status = new_run(index, "delete", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_DELETE, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->del(&run->machine, &del, &run->step);
@@ -166,7 +177,7 @@ vmx_status
 vmx_index_stats(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error)
 {
     vmx_run *run;
-    vmx_status status = new_run(index, "stats", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_STATS, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->stats(&run->machine, &run->step);
@@ -177,7 +188,7 @@ vmx_status
 vmx_index_wait_visible(vmx_index *index, uint64_t lsn, const vmx_call_options *options, vmx_op **op, vmx_error *error)
 {
     vmx_run *run;
-    vmx_status status = new_run(index, "wait visible", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_WAIT_VISIBLE, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->wait_visible(&run->machine, lsn, &run->step);
@@ -189,7 +200,7 @@ vmx_index_create_namespace(vmx_index *index, const vmx_strs *filterable, const v
                            vmx_error *error)
 {
     vmx_run *run;
-    vmx_status status = new_run(index, "create namespace", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_CREATE_NAMESPACE, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->create_namespace(&run->machine, filterable, &run->step);
@@ -200,7 +211,7 @@ vmx_status
 vmx_index_describe_namespace(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error)
 {
     vmx_run *run;
-    vmx_status status = new_run(index, "describe namespace", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_DESCRIBE_NAMESPACE, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->describe_namespace(&run->machine, &run->step);
@@ -211,7 +222,7 @@ vmx_status
 vmx_index_delete_namespace(vmx_index *index, const vmx_call_options *options, vmx_op **op, vmx_error *error)
 {
     vmx_run *run;
-    vmx_status status = new_run(index, "delete namespace", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_DELETE_NAMESPACE, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->delete_namespace(&run->machine, &run->step);
@@ -225,7 +236,7 @@ vmx_index_list_namespaces(vmx_index *index, const vmx_list *theirs, const vmx_ca
     vmx_run *run;
     vmx_list list;
     read_list(&list, theirs);
-    vmx_status status = new_run(index, "list namespaces", options, op, &run, error);
+    vmx_status status = vmx_index_begin(index, VMX_CAN_LIST_NAMESPACES, options, op, &run, error);
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->list_namespaces(&run->machine, &list, &run->step);

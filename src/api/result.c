@@ -79,6 +79,23 @@ vmx_op_match_metadata(vmx_op *op, size_t i)
     return match->metadata_json;
 }
 
+size_t
+vmx_op_query_count(const vmx_op *op)
+{
+    return result_of(op)->query_count;
+}
+
+bool
+vmx_op_query_matches(const vmx_op *op, size_t i, size_t *first, size_t *count)
+{
+    const vmx_result *result = result_of(op);
+    if (i >= result->query_count)
+        return false;
+    *first = i > 0 ? result->query_ends[i - 1] : 0;
+    *count = result->query_ends[i] - *first;
+    return true;
+}
+
 /* --- lists --------------------------------------------------------------------------------------------------------- */
 
 size_t

@@ -154,7 +154,12 @@ on_call_done(vmx_call *call)
 {
     vmx_run *run = OWNER(call, call);
     if (run->op.error.code != VMX_OK) {
-        complete(run);
+        bool goes_on =
+            run->machine.on_failure != NULL && !call->cancelled && run->machine.on_failure(&run->machine, &run->step);
+        if (goes_on)
+            take_step(run);
+        else
+            complete(run);
         return;
     }
     run->machine.on_reply(&run->machine, &call->last->message, &call->last->reply, &run->step);

@@ -153,3 +153,32 @@ vmx_check_ids(const char *what, const vmx_strs *ids, size_t max, vmx_error *erro
     }
     return VMX_OK;
 }
+
+static bool
+is_one_of(vmx_str text, const char *const names[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (text.len == strlen(names[i]) && memcmp(text.ptr, names[i], text.len) == 0)
+            return true;
+    return false;
+}
+
+vmx_status
+vmx_check_spec(vmx_index_spec *spec, vmx_error *error)
+{
+    static const char *const metrics[] = {"cosine", "euclidean", "dotproduct"};
+    if (spec->metric.len == 0)
+        spec->metric = VMX_STR(metrics[0]);
+    if (!is_one_of(spec->metric, metrics, sizeof metrics / sizeof metrics[0]))
+        return vmx_error_set(error, VMX_ERR_INVALID,
+                             "ensure: the metric \"%.*s\" is none; give cosine, euclidean or dotproduct",
+                             vmx_error_clip(spec->metric), spec->metric.ptr);
+    if (spec->dimension > MAX_DIMENSION || (spec->dimension == 0 && !spec->sparse))
+        return vmx_error_set(error, VMX_ERR_INVALID, "ensure: dimension %u is outside 1 to %d%s", spec->dimension,
+                             MAX_DIMENSION, spec->dimension == 0 ? " (0: with sparse only)" : "");
+    for (size_t i = 0; i < spec->filter_count; i++)
+        if (spec->filters[i].name.len == 0 || (unsigned)spec->filters[i].type > VMX_FIELD_BOOLEAN)
+            return vmx_error_set(error, VMX_ERR_INVALID,
+                                 "ensure: field %zu to filter on has no name, or an unknown type", i);
+    return VMX_OK;
+}

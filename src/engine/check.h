@@ -44,6 +44,10 @@ vmx_check_vectors(const vmx_vectors *vectors, const vmx_limits *limits, vmx_erro
 vmx_status
 vmx_check_parts(const char *what, vmx_floats dense, vmx_sparse sparse, vmx_error *error);
 
+/* Dimension, metric, filters; fills in the default metric. */
+vmx_status
+vmx_check_spec(vmx_index_spec *spec, vmx_error *error);
+
 /* 1 to `max` ids, each sound. */
 vmx_status
 vmx_check_ids(const char *what, const vmx_strs *ids, size_t max, vmx_error *error);

@@ -1,9 +1,10 @@
 /*
- * engine/engine.h: the contract between the API and an engine (Pinecone, ...).
+ * engine/engine.h: the contract between the API and an engine (Pinecone, Milvus, Qdrant).
  *
  * An engine translates. For each operation it makes a machine without any input or output of its own: the operation's
  * begin function checks the input and gives the first step; then the machine is told what came of the step (a reply, or
- * that the wait is over) and gives the next, until DONE. Failed calls do not reach the machine: they end the operation.
+ * that the wait is over) and gives the next, until DONE. Failed calls do not reach the machine: they end the operation,
+unless it has an on_failure.
  * A machine is stepped by one thread at a time.
  */
 #ifndef VMX_ENGINE_ENGINE_H
@@ -13,6 +14,7 @@
 
 #include "core/arena.h"
 #include "core/config.h"
+#include "engine/capability.h"
 #include "engine/result.h"
 #include "rpc/request.h"
 
@@ -36,13 +38,19 @@ struct vmx_machine {
     vmx_arena *arena;   /* the op's: replies, results, the machine's own state */
     vmx_error *error;   /* of DONE; VMX_OK on success */
     vmx_result *result; /* filled as replies come */
-    vmx_str name_space; /* in the arena, ends in NUL */
+    vmx_str collection; /* the index's name; in the arena, ends in NUL */
+    vmx_str name_space; /* likewise */
     void *state;        /* the operation's own, in the arena */
     vmx_block *lender;  /* of an upsert's values; NULL: they are copied. Borrowed from the API */
     vmx_message kept;   /* a reply that the result points into; owned, lives as long as the op */
     /* A call succeeded. `message` may be moved out; `reply` is borrowed. */
     void (*on_reply)(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next);
     void (*on_timer)(vmx_machine *machine, vmx_step *next);
+    /*
+     * A call failed, and machine->error says how. True: the machine takes it up, has cleared the error and given the next
+     * step ("exists already" is no failure of an ensure). NULL, or false: the operation ends with the error.
+     */
+    bool (*on_failure)(vmx_machine *machine, vmx_step *next);
 };
 
 /* What one request may hold; from the engine and the properties. */
@@ -59,9 +67,15 @@ typedef struct vmx_limits {
  */
 typedef struct vmx_engine_vtable {
     const char *name;
+    uint64_t features;                /* bits (VMX_FEATURE) of the capabilities that are no operations */
+    const vmx_capability_note *notes; /* what docs/engines.md says beside yes and no; ends with a NULL text */
+    /* Sets the engine up: limits, headers, `state`. Errors: VMX_ERR_INVALID, VMX_ERR_NO_MEMORY. */
+    vmx_status (*init)(vmx_engine *engine, const vmx_config *config, vmx_error *error);
+    /* Gives back what init made; also after a failed init. NULL: nothing. */
+    void (*fini)(vmx_engine *engine);
     vmx_classify classify;
-    /* Checks a collection's name against the endpoint's. */
-    vmx_status (*check_collection)(const vmx_engine *engine, vmx_str collection, vmx_error *error);
+    /* Checks the names of a handle, of which either may be empty. */
+    vmx_status (*check_names)(const vmx_engine *engine, vmx_str collection, vmx_str name_space, vmx_error *error);
     /* What the bulk writer sends its batches with (UpsertRequest as in wire/vector_encoder.h); NULL: it cannot. */
     const char *write_method;
     /* How many records a reply to it says are stored; false if it is no such reply. */
@@ -78,21 +92,51 @@ typedef struct vmx_engine_vtable {
     vmx_status (*describe_namespace)(vmx_machine *machine, vmx_step *first);
     vmx_status (*delete_namespace)(vmx_machine *machine, vmx_step *first);
     vmx_status (*list_namespaces)(vmx_machine *machine, const vmx_list *list, vmx_step *first);
+    vmx_status (*ensure)(vmx_machine *machine, const vmx_index_spec *spec, vmx_step *first);
+    vmx_status (*describe)(vmx_machine *machine, vmx_step *first);
+    vmx_status (*drop)(vmx_machine *machine, vmx_step *first);
+    vmx_status (*list_indexes)(vmx_machine *machine, vmx_step *first);
+    vmx_status (*batch_query)(vmx_machine *machine, const vmx_queries *queries, vmx_step *first);
+    vmx_status (*count)(vmx_machine *machine, vmx_str filter, vmx_step *first);
+    vmx_status (*flush)(vmx_machine *machine, vmx_step *first);
+    vmx_status (*build)(vmx_machine *machine, const vmx_index_build_options *options, vmx_step *first);
 } vmx_engine_vtable;
 
 #define VMX_ENGINE_MAX_HEADERS 4
 
-/* The engine as one client has it configured. Immutable after init: any thread may read it. */
+/* The engine as one client has it configured. Immutable after init, but for `state`: any thread may read it. */
 struct vmx_engine {
     const vmx_engine_vtable *vtable;
     vmx_limits limits;
     vmx_header headers[VMX_ENGINE_MAX_HEADERS]; /* sent with every call; borrowed from the client's configuration */
     size_t header_count;
     const char *host; /* of the endpoint; borrowed from the client */
+    void *state;      /* the engine's own; it guards what changes in it */
 };
 
-/* Sets up the engine that the property `engine` names. `config` and `host` must outlive it. */
+/* The engines there are, by number from 0; NULL behind the last. */
+const vmx_engine_vtable *
+vmx_engine_vtable_at(size_t i);
+
+/*
+ * Sets up the engine that the property `engine` names. `config` and `host` must outlive it. vmx_engine_fini is due in
+ * every case; a zeroed engine needs none. Errors: VMX_ERR_INVALID, VMX_ERR_NO_MEMORY.
+ */
+vmx_status
+vmx_engine_init(vmx_engine *engine, const vmx_config *config, const char *host, vmx_error *error);
 void
-vmx_engine_init(vmx_engine *engine, const vmx_config *config, const char *host);
+vmx_engine_fini(vmx_engine *engine);
+
+/* The property's value, or the engine's own limit where it is 0. */
+size_t
+vmx_engine_limit(const vmx_config *config, const char *property, size_t own);
+
+/* Adds a header to every call; nothing for an empty value. Both are borrowed. */
+void
+vmx_engine_add_header(vmx_engine *engine, const char *key, const char *value);
+
+/* VMX_ERR_UNSUPPORTED, naming engine and capability, unless the engine has it. */
+vmx_status
+vmx_engine_check(const vmx_engine *engine, vmx_capability capability, vmx_error *error);
 
 #endif

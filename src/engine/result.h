@@ -33,6 +33,8 @@ typedef struct vmx_namespace_list {
 typedef struct vmx_result {
     vmx_match *matches;
     size_t match_count;
+    size_t *query_ends; /* of a batch query: the matches of query i end before this one */
+    size_t query_count;
     vmx_id_list ids;
     vmx_namespace_list namespaces;
     vmx_index_state state;

@@ -303,13 +303,23 @@ judge(vmx_call *call, vmx_attempt *attempt, vmx_verdict verdict)
         fail(call, attempt, lasts ? VMX_VERDICT_HOPELESS : verdict);
 }
 
+static vmx_verdict
+verdict_of(vmx_attempt *attempt)
+{
+    const vmx_call *call = attempt->call;
+    vmx_verdict verdict = call->caller->classify(&attempt->reply);
+    if (verdict != VMX_VERDICT_OK || call->request.judge == NULL)
+        return verdict;
+    return call->request.judge(&attempt->message, &attempt->reply, &attempt->arena);
+}
+
 static void
 run_ended(vmx_task *task)
 {
     vmx_attempt *attempt = OWNER(vmx_attempt, ended_task, task);
     vmx_call *call = attempt->call;
+    vmx_verdict verdict = verdict_of(attempt);
     vmx_attempt_end(attempt);
-    vmx_verdict verdict = call->caller->classify(&attempt->reply);
     if (attempt->abandoned) {
         drop_abandoned(attempt, verdict);
         return;
@@ -454,6 +464,7 @@ vmx_call_start(vmx_call *call, vmx_request *request)
     call->request.method = request->method;
     call->request.writes = request->writes;
     call->request.idempotent = request->idempotent;
+    call->request.judge = request->judge;
     vmx_message_move(&call->request.message, &request->message);
     call->started = 0;
     call->why = VMX_ATTEMPT_FIRST;

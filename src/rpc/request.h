@@ -7,16 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/arena.h"
 #include "core/reply.h"
 #include "core/slice.h"
-
-/* One call. Owns `message`. */
-typedef struct vmx_request {
-    const char *method;  /* "/VectorService/Upsert"; static */
-    vmx_message message; /* the encoded request; sent again, not copied, when the call is repeated */
-    bool writes;         /* it changes the index: an unknown outcome is worth a word, and it is never hedged */
-    bool idempotent;     /* may be repeated when the outcome of an attempt is unknown */
-} vmx_request;
 
 typedef enum vmx_verdict {
     VMX_VERDICT_OK = 0,
@@ -28,5 +21,20 @@ typedef enum vmx_verdict {
 
 /* Judges one attempt's end. Pure; any thread. */
 typedef vmx_verdict (*vmx_classify)(const vmx_reply *reply);
+
+/*
+ * Judges a reply with the status OK by its message, where the engine puts its errors there. May set the reply's
+ * grpc_code and text to what the message amounts to; what the text needs is taken from `arena`. Pure; any thread.
+ */
+typedef vmx_verdict (*vmx_judge)(const vmx_message *message, vmx_reply *reply, vmx_arena *arena);
+
+/* One call. Owns `message`. */
+typedef struct vmx_request {
+    const char *method;  /* "/VectorService/Upsert"; static */
+    vmx_message message; /* the encoded request; sent again, not copied, when the call is repeated */
+    bool writes;         /* it changes the index: an unknown outcome is worth a word, and it is never hedged */
+    bool idempotent;     /* may be repeated when the outcome of an attempt is unknown */
+    vmx_judge judge;     /* NULL: a reply with the status OK is a success */
+} vmx_request;
 
 #endif

@@ -37,8 +37,9 @@ classify(const vmx_reply *reply)
 
 /* A host is "<index>-<project>.svc.<region>.pinecone.io": its first label names the index. */
 static vmx_status
-check_collection(const vmx_engine *engine, vmx_str collection, vmx_error *error)
+check_names(const vmx_engine *engine, vmx_str collection, vmx_str name_space, vmx_error *error)
 {
+    (void)name_space;
     size_t label = strcspn(engine->host, ".");
     bool matches =
         collection.len == 0 || (collection.len <= label && memcmp(engine->host, collection.ptr, collection.len) == 0 &&
@@ -51,10 +52,45 @@ check_collection(const vmx_engine *engine, vmx_str collection, vmx_error *error)
                          vmx_error_clip(collection), collection.ptr, (int)label, engine->host);
 }
 
-static const vmx_engine_vtable vtable = {
+static vmx_status
+init(vmx_engine *engine, const vmx_config *config, vmx_error *error)
+{
+    (void)error;
+    engine->limits.upsert_vectors = vmx_engine_limit(config, "upsert.max.vectors", UPSERT_MAX_VECTORS);
+    engine->limits.upsert_bytes = vmx_engine_limit(config, "upsert.max.bytes", UPSERT_MAX_BYTES);
+    engine->limits.metadata_bytes = vmx_engine_limit(config, "metadata.max.bytes", METADATA_MAX_BYTES);
+    engine->limits.reply_bytes = 16 * (size_t)vmx_config_int(config, "receive.limit.bytes");
+    vmx_engine_add_header(engine, "api-key", vmx_config_text(config, "api.key"));
+    vmx_engine_add_header(engine, "x-pinecone-api-version", vmx_config_text(config, "api.version"));
+    return VMX_OK;
+}
+
+static const char data_plane[] = "the endpoint is the index; it is made with Pinecone's control plane, over HTTP";
+
+static const vmx_capability_note notes[] = {
+    {VMX_CAN_ENSURE, data_plane},
+    {VMX_CAN_DROP, data_plane},
+    {VMX_CAN_LIST_INDEXES, data_plane},
+    {VMX_CAN_DESCRIBE, "stats says it"},
+    {VMX_CAN_COUNT, "stats counts all; an update with dry_run counts those of a filter"},
+    {VMX_CAN_FLUSH, "wait visible does it for one write"},
+    {VMX_CAN_BUILD, "indexes build themselves"},
+    {VMX_CAN_SCAN_FACTOR, "dedicated read nodes"},
+    {VMX_CAN_SEARCH_EF, "dedicated read nodes have scan_factor"},
+    {0, NULL},
+};
+
+const vmx_engine_vtable vmx_pinecone_vtable = {
     .name = "pinecone",
+    .features =
+        VMX_FEATURE(VMX_CAN_NAMESPACES) | VMX_FEATURE(VMX_CAN_SPARSE) | VMX_FEATURE(VMX_CAN_HYBRID) |
+        VMX_FEATURE(VMX_CAN_QUERY_BY_ID) | VMX_FEATURE(VMX_CAN_SCAN_FACTOR) | VMX_FEATURE(VMX_CAN_FETCH_BY_FILTER) |
+        VMX_FEATURE(VMX_CAN_LIST_PREFIX) | VMX_FEATURE(VMX_CAN_UPDATE_VALUES) | VMX_FEATURE(VMX_CAN_UPDATE_BY_FILTER) |
+        VMX_FEATURE(VMX_CAN_UPDATE_DRY_RUN) | VMX_FEATURE(VMX_CAN_DELETE_BY_FILTER) | VMX_FEATURE(VMX_CAN_DELETE_ALL),
+    .notes = notes,
+    .init = init,
     .classify = classify,
-    .check_collection = check_collection,
+    .check_names = check_names,
     .write_method = "/VectorService/Upsert",
     .read_written = vmx_pinecone_read_written,
     .upsert = vmx_pinecone_upsert,
@@ -70,31 +106,3 @@ static const vmx_engine_vtable vtable = {
     .delete_namespace = vmx_pinecone_delete_namespace,
     .list_namespaces = vmx_pinecone_list_namespaces,
 };
-
-static void
-add_header(vmx_engine *engine, const char *key, const char *value)
-{
-    if (value[0] != '\0')
-        engine->headers[engine->header_count++] = (vmx_header){vmx_str_from(key), vmx_str_from(value)};
-}
-
-/* The property's value, or the engine's own limit where it is 0. */
-static size_t
-limit_of(const vmx_config *config, const char *name, size_t own)
-{
-    int64_t value = vmx_config_int(config, name);
-    return value > 0 ? (size_t)value : own;
-}
-
-void
-vmx_pinecone_init(vmx_engine *engine, const vmx_config *config)
-{
-    engine->vtable = &vtable;
-    engine->limits.upsert_vectors = limit_of(config, "upsert.max.vectors", UPSERT_MAX_VECTORS);
-    engine->limits.upsert_bytes = limit_of(config, "upsert.max.bytes", UPSERT_MAX_BYTES);
-    engine->limits.metadata_bytes = limit_of(config, "metadata.max.bytes", METADATA_MAX_BYTES);
-    engine->limits.reply_bytes = 16 * (size_t)vmx_config_int(config, "receive.limit.bytes");
-    engine->header_count = 0;
-    add_header(engine, "api-key", vmx_config_text(config, "api.key"));
-    add_header(engine, "x-pinecone-api-version", vmx_config_text(config, "api.version"));
-}

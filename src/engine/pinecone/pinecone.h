@@ -10,8 +10,7 @@
 
 #include "engine/engine.h"
 
-void
-vmx_pinecone_init(vmx_engine *engine, const vmx_config *config);
+extern const vmx_engine_vtable vmx_pinecone_vtable;
 
 /* --- requests ------------------------------------------------------------------------------------------------------ */
 

@@ -87,6 +87,10 @@ vmx_status
 vmx_pinecone_query(vmx_machine *machine, const vmx_query *query, vmx_step *first)
 {
     vmx_status status = check_subject(query, machine->error);
+    if (status == VMX_OK && query->ef != 0)
+        status = vmx_engine_check(machine->engine, VMX_CAN_SEARCH_EF, machine->error);
+    if (status == VMX_OK && query->exact)
+        status = vmx_engine_check(machine->engine, VMX_CAN_SEARCH_EXACT, machine->error);
     if (status == VMX_OK)
         status = check_numbers(query, machine->error);
     if (status != VMX_OK)
