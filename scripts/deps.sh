@@ -6,11 +6,11 @@ set -euo pipefail
 packages=(
     # to build the library and its tools
     cmake ninja-build gcc g++ pkg-config protobuf-c-compiler
-    libgrpc-dev libprotobuf-dev libprotobuf-c-dev libjansson-dev libssl-dev zlib1g-dev libhdf5-dev
+    libgrpc-dev libprotobuf-dev libprotobuf-c-dev libjansson-dev libssl-dev libisal-dev zlib1g-dev libhdf5-dev
     # libvecmux-mock: HTTP/2 whose frames can be faulty
     libnghttp2-dev
-    # vecmuxd: exact search by FAISS, on a BLAS that uses the cores well; ISA-L checksums its log
-    libfaiss-dev libopenblas0-pthread libisal-dev
+    # vecmuxd: exact search by FAISS, on a BLAS that uses the cores well
+    libfaiss-dev libopenblas0-pthread
     # the demo's data, and numpy, which checks its answers
     dataset-fashion-mnist python3 python3-numpy
     # the tests: their framework, an independent gRPC peer, and the tools that watch

@@ -1,8 +1,9 @@
 #include "server/journal_frame.h"
 
 #include <endian.h>
-#include <isa-l/crc.h>
 #include <string.h>
+
+#include "core/digest.h"
 
 #define FRAME_MAGIC 0x4d524656u /* "VFRM" */
 
@@ -41,7 +42,7 @@ vmxd_get_u64(const void *in)
 uint32_t
 vmxd_checksum(uint32_t sum, const void *data, size_t len)
 {
-    return ~crc32_iscsi((unsigned char *)data, (int)len, ~sum);
+    return vmx_crc32c(sum, data, len);
 }
 
 void
