@@ -12,6 +12,7 @@
 #include <vecmux/log.h>
 #include <vecmux/op.h>
 #include <vecmux/result.h>
+#include <vecmux/source.h>
 #include <vecmux/types.h>
 #include <vecmux/writer.h>
 
