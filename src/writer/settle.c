@@ -88,6 +88,7 @@ send_later(vmx_send *send, uint64_t due_us)
     if (waits) {
         vmx_error_clear(&send->op.error);
         land_locked(writer, send);
+        writer->locked.account.retries++; /* the next round's first attempt */
         send->due_us = due_us;
         vmx_send_push(&writer->locked.waiting, send);
     }
