@@ -9,7 +9,8 @@
  * outcome is unknown is sent again until it is known, or until delivery_timeout_ms has passed.
  * Delivery is at least once; upserts are idempotent, so it is exactly once in effect. What a zombie may do: a batch that
  * was given up with an unknown outcome may still take effect later, over a newer write of the same id.
- * Failure: a batch that the server calls invalid is halved until the bad vectors stand alone; the others go on.
+ * Failure: a batch that the server calls invalid is halved until the bad vectors stand alone; the others go on. A batch
+ * holds vectors of one dimension: a vector of another one begins a new batch, and the server judges it.
  */
 #ifndef VECMUX_WRITER_H
 #define VECMUX_WRITER_H
@@ -45,8 +46,11 @@ typedef struct vmx_writer_options {
     const vmx_retry *retry;      /* copied; NULL: VMX_RETRY_BULK */
     vmx_queue *queue;            /* where reports arrive; NULL: none */
     vmx_report_mode report;
-    void *user;               /* handed back in the events */
-    vmx_str dead_letter_file; /* failed vectors are appended to it as JSON lines; empty: none */
+    void *user; /* handed back in the events */
+    /* Failed vectors are appended to it as JSON lines, by a worker thread (property worker.threads): a vector counts as
+     * failed when its line is on the disk, or could not be written, which the log, the report and flush then say.
+     * Empty: none. */
+    vmx_str dead_letter_file;
     /* Room has returned after a put said VMX_ERR_WOULD_BLOCK. Any thread; must not block, may not wait or put. */
     void (*on_room)(void *user);
 } vmx_writer_options;
@@ -103,11 +107,13 @@ vmx_writer_lend(vmx_writer *writer, const vmx_vectors *vectors, void (*release)(
                 int64_t timeout_ms, size_t *taken, vmx_error *error);
 
 /* Sends what waits and waits until everything taken before has its outcome. Errors: VMX_ERR_TIMEOUT,
- * VMX_ERR_WOULD_DEADLOCK, VMX_ERR_FORKED. Failed vectors are no error of flush: see the account. */
+ * VMX_ERR_WOULD_DEADLOCK, VMX_ERR_FORKED; VMX_ERR_IO: everything has its outcome, but failed vectors could not be written
+ * to the dead letter file (said once). Failed vectors are no error of flush: see the account. */
 VMX_API vmx_status
 vmx_writer_flush(vmx_writer *writer, int64_t timeout_ms, vmx_error *error);
 
-/* Takes no more vectors and flushes. With VMX_ERR_TIMEOUT it can be called again. */
+/* Takes no more vectors, flushes, and closes the dead letter file. With VMX_ERR_TIMEOUT it can be called again. Errors:
+ * those of flush. */
 VMX_API vmx_status
 vmx_writer_close(vmx_writer *writer, int64_t timeout_ms, vmx_error *error);
 
@@ -130,6 +136,8 @@ typedef struct vmx_writer_account {
     uint64_t retries;          /* attempts beyond the first */
     double vectors_per_second; /* stored, over the last seconds */
     double bytes_per_second;
+    uint64_t dead_letters;      /* failed vectors that stand in the file */
+    uint64_t dead_letters_lost; /* failed vectors that could not be written to it */
 } vmx_writer_account;
 
 VMX_API void
@@ -148,6 +156,7 @@ typedef struct vmx_delivery {
     vmx_outcome outcome;
     uint32_t attempts;  /* of the call that decided it */
     int64_t latency_us; /* from put to outcome */
+    uint64_t sequence;  /* how many vectors the writer had taken before it; dead letters have it too */
 } vmx_delivery;
 
 VMX_API void

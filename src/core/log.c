@@ -177,10 +177,18 @@ vmx_log_rate_take(_Atomic uint64_t *window, uint32_t per_second, uint64_t now_us
     }
 }
 
+/* What is an account would not add up with records left out. */
+static bool
+has_no_rate(vmx_log_event event)
+{
+    return event == VMX_LOG_EVENT_BATCH || event == VMX_LOG_EVENT_DEAD_LETTERS_LOST;
+}
+
 static bool
 may_go(vmx_log *log, vmx_log_event event)
 {
-    if (log->per_second == 0 || vmx_log_rate_take(&log->windows[event], log->per_second, vmx_monotonic_us()))
+    if (log->per_second == 0 || has_no_rate(event) ||
+        vmx_log_rate_take(&log->windows[event], log->per_second, vmx_monotonic_us()))
         return true;
     atomic_fetch_add_explicit(&log->suppressed[event], 1, memory_order_relaxed);
     return false;

@@ -31,6 +31,9 @@ static const vmx_log_event_row rows[VMX_LOG_EVENT_COUNT] = {
                                      "the server is overloaded: fewer calls are sent at a time"},
     [VMX_LOG_EVENT_HEDGE_SENT] = {VMX_LOG_DEBUG, "rpc", "hedge_sent", "a slow read was sent a second time"},
     [VMX_LOG_EVENT_HEDGE_WON] = {VMX_LOG_DEBUG, "rpc", "hedge_won", "the second attempt of a read answered first"},
+    [VMX_LOG_EVENT_BATCH] = {VMX_LOG_INFO, "writer", "batch", "a batch of vectors has its outcome"},
+    [VMX_LOG_EVENT_DEAD_LETTERS_LOST] = {VMX_LOG_ERROR, "writer", "dead_letters_lost",
+                                         "failed vectors could not be written to the dead letter file"},
 };
 
 const vmx_log_event_row *

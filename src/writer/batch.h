@@ -30,6 +30,8 @@ struct vmx_batch {
     vmx_memory *memory;
     size_t own_bytes; /* reserved for the struct and its arrays */
     uint64_t seq;
+    uint64_t first;   /* sequence number of the first record; the others follow it */
+    size_t dimension; /* of every record */
     vmx_slice *pieces;
     size_t piece_count, piece_capacity;
     vmx_entry *entries;

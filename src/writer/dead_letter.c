@@ -1,113 +1,22 @@
 /*
- * Failed records as JSON lines, one record a line, in the form that `vecmux load` and `vecmux upsert` read, with the
- * reason in a member "error": {"code", "message", "outcome"}. Lines are appended with one write per send (O_APPEND).
+ * The dead letter file. A worker takes all failed sends that wait, appends their lines, brings them to the disk with one
+ * fdatasync, and only then makes the outcomes known: who sees a vector counted as failed finds it in the file.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/error.h"
-#include "core/number.h"
-#include "wire/reply_decoder.h"
-#include "wire/struct_bytes.h"
-#include "wire/struct_json.h"
 #include "writer/writer.h"
 
-vmx_status
-vmx_dead_letter_open(vmx_str path, int *descriptor, vmx_error *error)
-{
-    *descriptor = -1;
-    if (path.len == 0)
-        return VMX_OK;
-    char *name = vmx_str_copy(path);
-    if (name == NULL)
-        return vmx_error_no_memory(error);
-    *descriptor = open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    int reason = errno;
-    vmx_dealloc(name);
-    if (*descriptor >= 0)
-        return VMX_OK;
-    return vmx_error_set(error, VMX_ERR_IO, "dead letter file \"%.*s\": %s", (int)path.len, path.ptr, strerror(reason));
-}
+/* Lines are written when so many bytes have gathered: a batch as JSON may be several times its own size. */
+#define WRITE_BYTES (64 * 1024)
 
-static void
-append_floats(vmx_buffer *json, const float *values, size_t count)
-{
-    vmx_buffer_append_byte(json, '[');
-    for (size_t i = 0; i < count; i++) {
-        char text[VMX_NUMBER_SIZE];
-        if (i > 0)
-            vmx_buffer_append_byte(json, ',');
-        vmx_buffer_append(json, text, vmx_float_format(values[i], text));
-    }
-    vmx_buffer_append_byte(json, ']');
-}
-
-static void
-append_sparse(vmx_buffer *json, vmx_sparse sparse)
-{
-    vmx_buffer_append_text(json, ",\"sparse\":{\"indices\":[");
-    for (size_t i = 0; i < sparse.len; i++)
-        vmx_buffer_printf(json, "%s%u", i > 0 ? "," : "", sparse.indices[i]);
-    vmx_buffer_append_text(json, "],\"values\":");
-    append_floats(json, sparse.values, sparse.len);
-    vmx_buffer_append_byte(json, '}');
-}
-
-static const char *
-outcome_name(vmx_outcome outcome)
-{
-    static const char *const names[] = {"not sent", "rejected", "unknown", "done"};
-    return names[outcome];
-}
-
-static void
-append_error(vmx_buffer *json, const vmx_error *error)
-{
-    vmx_buffer_printf(json, ",\"error\":{\"code\":\"%s\",\"outcome\":\"%s\",\"message\":", vmx_status_name(error->code),
-                      outcome_name(error->outcome));
-    vmx_json_append_string(json, vmx_str_from(error->message));
-    vmx_buffer_append_text(json, "}}\n");
-}
-
-static void
-append_record(vmx_buffer *json, const vmx_match *record, const vmx_error *error)
-{
-    vmx_buffer_append_text(json, "{\"id\":");
-    vmx_json_append_string(json, record->id);
-    if (record->values.len > 0) {
-        vmx_buffer_append_text(json, ",\"values\":");
-        append_floats(json, record->values.ptr, record->values.len);
-    }
-    if (record->sparse.len > 0)
-        append_sparse(json, record->sparse);
-    if (record->metadata.ptr != NULL) {
-        vmx_buffer_append_text(json, ",\"metadata\":");
-        vmx_struct_bytes_to_json(record->metadata, json);
-    }
-    append_error(json, error);
-}
-
-/* One record's line: its bytes are those of a request that holds it alone. */
-static bool
-append_line(vmx_buffer *json, const vmx_send *send, size_t i)
-{
-    vmx_arena scratch = {0};
-    vmx_match record = {0};
-    size_t size = send->batch->entries[i].size;
-    uint8_t *bytes = vmx_arena_alloc(&scratch, size);
-    bool read = bytes != NULL;
-    if (read) {
-        vmx_batch_copy_record(send->batch, i, bytes);
-        read = vmx_vector_field_decode((vmx_str){(char *)bytes, size}, &scratch, &record);
-    }
-    if (read)
-        append_record(json, &record, &send->op.error);
-    vmx_arena_reset(&scratch);
-    return read;
-}
+/* --- the file ------------------------------------------------------------------------------------------------------ */
 
 static bool
 write_all(int descriptor, const uint8_t *data, size_t len)
@@ -122,22 +31,171 @@ write_all(int descriptor, const uint8_t *data, size_t len)
     return true;
 }
 
-bool
-vmx_dead_letter_write(vmx_send *send)
+/* Appends whole lines; errno of the failure, or 0. What a full disk has cut off is taken away again, so that the next
+ * line begins a line. */
+static int
+append(int descriptor, vmx_buffer *lines)
 {
-    vmx_buffer json = {0};
-    bool written = true;
-    for (size_t i = send->from; i < send->to && written; i++)
-        written = append_line(&json, send, i);
-    written = written && !json.failed && write_all(send->writer->dead_letters, json.data, json.len);
-    if (!written) {
-        vmx_error why = send->op.error;
-        vmx_error_set(&send->op.error, why.code, "%s (and the dead letter file could not be written: %s)", why.message,
-                      json.failed ? "out of memory" : strerror(errno));
-        send->op.error.grpc_code = why.grpc_code;
-        send->op.error.outcome = why.outcome;
-        send->op.error.attempts = why.attempts;
+    struct stat before = {0};
+    int reason = 0;
+    bool known = fstat(descriptor, &before) == 0 && S_ISREG(before.st_mode);
+    if (!write_all(descriptor, lines->data, lines->len))
+        reason = errno;
+    if (reason != 0 && known && ftruncate(descriptor, before.st_size) != 0)
+        reason = errno;
+    lines->len = 0;
+    return reason;
+}
+
+/* A pipe or a terminal cannot be brought to a disk, and need not. */
+static int
+reach_disk(int descriptor)
+{
+    return fdatasync(descriptor) == 0 || errno == EINVAL || errno == EROFS ? 0 : errno;
+}
+
+/* Appends a send's records; errno of the first failure, or 0. */
+static int
+write_send(const vmx_send *send, vmx_buffer *lines)
+{
+    int descriptor = send->writer->dead_letters, reason = 0;
+    for (size_t i = send->from; i < send->to && reason == 0; i++) {
+        if (!vmx_dead_letter_line(send, i, lines))
+            reason = ENOMEM;
+        else if (lines->len >= WRITE_BYTES)
+            reason = append(descriptor, lines);
     }
-    vmx_buffer_free(&json);
-    return written;
+    if (reason == 0 && lines->len > 0)
+        reason = append(descriptor, lines);
+    lines->len = 0;
+    lines->failed = false;
+    return reason;
+}
+
+/* --- telling ------------------------------------------------------------------------------------------------------- */
+
+/* The reason of the failure stays; what became of the file is added. */
+static void
+note_lost(vmx_send *send, int reason)
+{
+    vmx_error why = send->op.error, *error = &send->op.error;
+    vmx_log *log = send->writer->parts.caller->log;
+    size_t len = strlen(why.message);
+    char text[128];
+    int more = snprintf(text, sizeof text, " (and the dead letter file could not be written: %s)", strerror(reason));
+    size_t room = sizeof error->message - 1 - (size_t)more;
+    memcpy(error->message + (len < room ? len : room), text, (size_t)more + 1);
+    send->unwritten = true;
+    if (!vmx_log_wants(log, VMX_LOG_EVENT_DEAD_LETTERS_LOST))
+        return;
+    const vmx_log_field fields[] = {
+        vmx_log_integer("vectors", (int64_t)(send->to - send->from)),
+        vmx_log_text("reason", strerror(reason)),
+    };
+    vmx_log_write(log, VMX_LOG_EVENT_DEAD_LETTERS_LOST, fields, sizeof fields / sizeof fields[0]);
+}
+
+static void
+count(vmx_send *send, bool written)
+{
+    vmx_writer *writer = send->writer;
+    pthread_mutex_lock(&writer->lock);
+    if (written)
+        writer->locked.account.dead_letters += send->to - send->from;
+    else
+        writer->locked.account.dead_letters_lost += send->to - send->from;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+static void
+run_settle(vmx_task *task)
+{
+    vmx_send *send = (vmx_send *)((char *)task - offsetof(vmx_send, settle_task));
+    vmx_writer *writer = vmx_writer_acquire(send->writer);
+    vmx_send_make_known(send);
+    vmx_writer_service(writer);
+    vmx_writer_release(writer);
+}
+
+/* --- the worker's task --------------------------------------------------------------------------------------------- */
+
+/* What waits; when nothing does the task is over. */
+static vmx_send_list
+take_letters(vmx_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    vmx_send_list letters = writer->locked.letters;
+    writer->locked.letters = (vmx_send_list){0};
+    writer->locked.writing = letters.head != NULL;
+    pthread_mutex_unlock(&writer->lock);
+    return letters;
+}
+
+static void
+write_letters(vmx_send_list *letters, int descriptor)
+{
+    vmx_buffer lines = {0};
+    for (vmx_send *send = letters->head; send != NULL; send = send->next) {
+        int reason = write_send(send, &lines);
+        if (reason != 0)
+            note_lost(send, reason);
+    }
+    vmx_buffer_free(&lines);
+    int reason = reach_disk(descriptor);
+    for (vmx_send *send = letters->head; send != NULL; send = send->next)
+        if (reason != 0 && !send->unwritten)
+            note_lost(send, reason);
+}
+
+static void
+run_letters(vmx_task *task)
+{
+    vmx_writer *writer = (vmx_writer *)((char *)task - offsetof(vmx_writer, letters_task));
+    vmx_send_list letters = take_letters(writer);
+    if (letters.head == NULL) {
+        vmx_writer_release(writer);
+        return;
+    }
+    write_letters(&letters, writer->dead_letters);
+    for (vmx_send *send; (send = vmx_send_pop(&letters)) != NULL;) {
+        count(send, !send->unwritten);
+        vmx_op_submit(&send->op, &send->settle_task);
+    }
+    vmx_worker_submit(writer->worker, task); /* more may have come; others have their turn first */
+}
+
+/* --- the door ------------------------------------------------------------------------------------------------------ */
+
+void
+vmx_dead_letters_submit(vmx_send *send)
+{
+    vmx_writer *writer = send->writer;
+    send->settle_task.run = run_settle;
+    pthread_mutex_lock(&writer->lock);
+    vmx_send_push(&writer->locked.letters, send);
+    bool begins = !writer->locked.writing;
+    writer->locked.writing = true;
+    pthread_mutex_unlock(&writer->lock);
+    if (!begins)
+        return;
+    vmx_writer_acquire(writer);
+    vmx_worker_submit(writer->worker, &writer->letters_task);
+}
+
+vmx_status
+vmx_dead_letters_open(vmx_writer *writer, vmx_str path, vmx_error *error)
+{
+    if (path.len == 0)
+        return VMX_OK;
+    char *name = vmx_str_copy(path);
+    if (name == NULL)
+        return vmx_error_no_memory(error);
+    writer->dead_letters = open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int reason = errno;
+    vmx_dealloc(name);
+    if (writer->dead_letters < 0)
+        return vmx_error_set(error, VMX_ERR_IO, "dead letter file \"%.*s\": %s", (int)path.len, path.ptr,
+                             strerror(reason));
+    writer->letters_task.run = run_letters;
+    return vmx_workers_choose(writer->parts.workers, &writer->worker, error);
 }

@@ -36,13 +36,15 @@ typedef enum progress {
 
 /* --- with the lock held -------------------------------------------------------------------------------------------- */
 
-/* Whether the open batch can take one more record, by the rules of batches and of ids. */
+/* Whether the open batch can take one more record, by the rules of batches, of ids and of dimensions: a record that is
+ * out of line must not spoil the batch of others. */
 static bool
 goes_into(const vmx_writer *writer, const vmx_batch *batch, const taking *t)
 {
     size_t size = batch->size_bytes + vmx_field_size(t->item.size) + writer->tail.len;
     return vmx_batch_has_place(batch) && batch->count < writer->options.batch_vectors &&
-           size <= writer->options.batch_bytes && vmx_ids_find(&writer->locked.ids, t->id_hash) != batch;
+           size <= writer->options.batch_bytes && batch->dimension == t->item.values.len &&
+           vmx_ids_find(&writer->locked.ids, t->id_hash) != batch;
 }
 
 /* What is still needed of the budget for the record; 0: nothing. */
@@ -69,6 +71,8 @@ open_batch_locked(vmx_writer *writer, taking *t)
     t->reserved_bytes -= batch->own_bytes;
     batch->refs = 1;
     batch->seq = writer->locked.next_seq++;
+    batch->first = writer->locked.account.taken;
+    batch->dimension = t->item.values.len;
     batch->linger_us = VMX_NEVER;
     batch->prev = writer->locked.newest;
     if (batch->prev != NULL)
@@ -258,28 +262,12 @@ check_size(const vmx_writer *writer, const taking *t, size_t i, vmx_error *error
                          max_bytes);
 }
 
-/* An index has one dimension: the first vector tells it. */
-static vmx_status
-check_dimension(vmx_writer *writer, const vmx_vector *vector, size_t i, vmx_error *error)
-{
-    char name[VMX_CHECK_NAME_SIZE];
-    size_t dimension = SIZE_MAX;
-    if (atomic_compare_exchange_strong(&writer->dimension, &dimension, vector->values.len) ||
-        dimension == vector->values.len)
-        return VMX_OK;
-    vmx_check_name_vector(name, "put", i, vector->id);
-    return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu dimensions, but the writer's first vector has %zu", name,
-                         vector->values.len, dimension);
-}
-
 static vmx_status
 prepare(taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch, vmx_error *error)
 {
     vmx_writer *writer = t->writer;
     vmx_arena_reset(scratch);
     vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
-    if (status == VMX_OK)
-        status = check_dimension(writer, vector, i, error);
     if (status != VMX_OK)
         return status;
     t->item = (vmx_vector_item){.id = vector->id, .values = vector->values, .sparse = vector->sparse};

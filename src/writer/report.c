@@ -9,6 +9,7 @@ typedef struct delivery {
 
 typedef struct vmx_delivery_list {
     size_t count;
+    uint64_t first; /* sequence number */
     uint32_t attempts;
     delivery items[];
 } vmx_delivery_list;
@@ -18,7 +19,8 @@ is_wanted(const vmx_send *send)
 {
     vmx_report_mode mode = send->writer->options.report;
     bool failed = send->op.error.code != VMX_OK;
-    return send->op.queue != NULL && (mode == VMX_REPORT_ALL || (mode == VMX_REPORT_FAILURES && failed));
+    bool asked = mode == VMX_REPORT_ALL || (mode == VMX_REPORT_FAILURES && failed);
+    return send->op.queue != NULL && (asked || send->unwritten);
 }
 
 /* Copies what is reported, so that the batch need not wait for the user. NULL when memory is out. */
@@ -31,6 +33,7 @@ copy_deliveries(vmx_send *send)
     if (list == NULL)
         return NULL;
     list->count = count;
+    list->first = send->batch->first + send->from;
     list->attempts = (uint32_t)send->call.records.count;
     for (size_t i = 0; i < count; i++) {
         list->items[i].id = vmx_arena_str(&send->op.arena, vmx_batch_id(send->batch, send->from + i));
@@ -52,6 +55,30 @@ vmx_report_prepare(vmx_send *send)
     writer->locked.unread++;
     pthread_mutex_unlock(&writer->lock);
     send->deliveries = list;
+}
+
+void
+vmx_report_batch(const vmx_send *send, const vmx_writer_account *account)
+{
+    const vmx_writer *writer = send->writer;
+    vmx_log *log = writer->parts.caller->log;
+    if (!vmx_log_wants(log, VMX_LOG_EVENT_BATCH))
+        return;
+    uint64_t done = account->stored + account->failed;
+    uint64_t latency_us = vmx_writer_now(writer) - send->batch->entries[send->from].taken_us;
+    const vmx_log_field fields[] = {
+        vmx_log_integer("number", (int64_t)send->batch->seq),
+        vmx_log_integer("first", (int64_t)(send->batch->first + send->from)),
+        vmx_log_integer("items", (int64_t)(send->to - send->from)),
+        vmx_log_integer("bytes", (int64_t)vmx_batch_bytes(send->batch, send->from, send->to)),
+        vmx_log_text("result", vmx_status_name(send->op.error.code)),
+        vmx_log_integer("attempts", (int64_t)send->call.records.count),
+        vmx_log_integer("rounds", send->rounds),
+        vmx_log_integer("latency_ms", (int64_t)(latency_us / 1000)),
+        vmx_log_integer("done", (int64_t)done),
+        vmx_log_integer("left", (int64_t)(account->taken - done)),
+    };
+    vmx_log_write(log, VMX_LOG_EVENT_BATCH, fields, sizeof fields / sizeof fields[0]);
 }
 
 /* --- the public face ----------------------------------------------------------------------------------------------- */
@@ -88,6 +115,7 @@ vmx_op_delivery(const vmx_op *op, size_t i, vmx_delivery *info)
         .outcome = op->error.outcome,
         .attempts = list->attempts,
         .latency_us = list->items[i].latency_us,
+        .sequence = list->first + i,
     };
     vmx_sized_write(info, &ours, sizeof ours);
     return true;

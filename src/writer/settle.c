@@ -159,8 +159,8 @@ unlist_locked(vmx_writer *writer, vmx_batch *batch)
         writer->locked.newest = batch->prev;
 }
 
-/* Gives the send's records their outcome; returns the batch if nobody needs it any more. */
-static vmx_batch *
+/* Gives the send's records their outcome; true when nobody needs the batch any more. */
+static bool
 settle_locked(vmx_writer *writer, vmx_send *send, bool stored)
 {
     vmx_batch *batch = send->batch;
@@ -181,7 +181,7 @@ settle_locked(vmx_writer *writer, vmx_send *send, bool stored)
         unlist_locked(writer, batch);
         batch->refs--; /* the list's */
     }
-    return --batch->refs == 0 ? batch : NULL;
+    return --batch->refs == 0;
 }
 
 /* Ends the op: as an event for the user, who then owns it, or silently. */
@@ -200,20 +200,30 @@ finish_op(vmx_send *send, bool reported)
 }
 
 void
-vmx_send_settle(vmx_send *send)
+vmx_send_make_known(vmx_send *send)
 {
     vmx_writer *writer = vmx_writer_acquire(send->writer);
-    bool stored = send->op.error.code == VMX_OK;
-    if (!stored && writer->dead_letters >= 0)
-        vmx_dead_letter_write(send);
+    vmx_writer_account account;
+    vmx_batch *batch = send->batch;
     if (send->begun)
         vmx_report_prepare(send);
     pthread_mutex_lock(&writer->lock);
-    vmx_batch *done = settle_locked(writer, send, stored);
+    bool last = settle_locked(writer, send, send->op.error.code == VMX_OK);
+    account = writer->locked.account;
     pthread_mutex_unlock(&writer->lock);
-    if (done != NULL)
-        vmx_batch_free(done);
+    vmx_report_batch(send, &account);
+    if (last)
+        vmx_batch_free(batch);
     finish_op(send, send->deliveries != NULL);
     vmx_host_changed(writer->parts.host);
     vmx_writer_release(writer);
+}
+
+void
+vmx_send_settle(vmx_send *send)
+{
+    if (send->op.error.code != VMX_OK && send->writer->dead_letters >= 0)
+        vmx_dead_letters_submit(send);
+    else
+        vmx_send_make_known(send);
 }

@@ -245,7 +245,7 @@ open_writer(vmx_writer *writer, const vmx_writer_options *options, vmx_error *er
     if (status == VMX_OK)
         status = make_tail(writer, error);
     if (status == VMX_OK)
-        status = vmx_dead_letter_open(writer->options.dead_letter_file, &writer->dead_letters, error);
+        status = vmx_dead_letters_open(writer, writer->options.dead_letter_file, error);
     writer->options.dead_letter_file = (vmx_str){NULL, 0}; /* was borrowed */
     return status;
 }
@@ -260,7 +260,6 @@ make_writer(const vmx_writer_parts *parts)
     writer->parts = *parts;
     writer->end_task.run = run_end;
     writer->dead_letters = -1;
-    atomic_init(&writer->dimension, SIZE_MAX);
     pthread_mutex_init(&writer->lock, NULL);
     pthread_mutex_init(&writer->timer_lock, NULL);
     vmx_ids_init(&writer->locked.ids, parts->seed);
@@ -310,6 +309,22 @@ is_flushed(void *arg)
     return flushed;
 }
 
+/* Once for each vector that failed and is not in the file. */
+static vmx_status
+tell_lost_letters(vmx_writer *writer, vmx_error *error)
+{
+    pthread_mutex_lock(&writer->lock);
+    uint64_t lost = writer->locked.account.dead_letters_lost - writer->locked.lost_told;
+    writer->locked.lost_told += lost;
+    pthread_mutex_unlock(&writer->lock);
+    if (lost == 0)
+        return VMX_OK;
+    return vmx_error_set(error, VMX_ERR_IO,
+                         "flush: everything has its outcome, but %llu failed vectors could not be written to the dead "
+                         "letter file; the log and the reports have the reason",
+                         (unsigned long long)lost);
+}
+
 vmx_status
 vmx_writer_flush(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
 {
@@ -332,7 +347,19 @@ vmx_writer_flush(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
                                  (long long)timeout_ms);
         vmx_host_drive(writer->parts.host, deadline_us, is_flushed, &wait);
     }
-    return VMX_OK;
+    return tell_lost_letters(writer, error);
+}
+
+/* Everything has its outcome, and nothing is taken any more. */
+static void
+close_letters(vmx_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    int descriptor = writer->dead_letters;
+    writer->dead_letters = -1;
+    pthread_mutex_unlock(&writer->lock);
+    if (descriptor >= 0)
+        close(descriptor);
 }
 
 vmx_status
@@ -344,8 +371,10 @@ vmx_writer_close(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
         pthread_mutex_unlock(&writer->lock);
     }
     vmx_status status = vmx_writer_flush(writer, timeout_ms, error);
-    if (status == VMX_OK)
+    if (status == VMX_OK || status == VMX_ERR_IO) {
         end_session(writer);
+        close_letters(writer);
+    }
     return status;
 }
 

@@ -15,7 +15,9 @@
 #include <stdatomic.h>
 #include <vecmux/writer.h>
 
+#include "core/buffer.h"
 #include "core/memory.h"
+#include "core/worker.h"
 #include "engine/engine.h"
 #include "op/op.h"
 #include "rpc/call.h"
@@ -28,6 +30,7 @@ typedef struct vmx_writer_parts {
     vmx_caller *caller;
     const vmx_engine *engine;
     vmx_memory *memory;
+    vmx_workers *workers;
     vmx_str name_space;
     int64_t call_timeout_ms;
     uint64_t seed;
@@ -47,9 +50,10 @@ typedef struct vmx_send {
     bool begun;                           /* the op runs */
     uint32_t rounds;                      /* calls made so far */
     uint64_t due_us;                      /* while it waits to be sent again */
-    struct vmx_send *next;                /* ready, or waiting */
+    struct vmx_send *next;                /* ready, waiting, or failed and to be written down */
     struct vmx_send *fly_prev, *fly_next; /* in flight */
-    vmx_task start_task;
+    vmx_task start_task, settle_task;
+    bool unwritten;                       /* its dead letters could not be written: it is reported whatever the mode */
     struct vmx_delivery_list *deliveries; /* in the op's arena; NULL: not reported */
 } vmx_send;
 
@@ -64,9 +68,10 @@ struct vmx_writer {
     vmx_writer_parts parts;
     vmx_writer_options options; /* resolved: no zeros that mean a default */
     vmx_retry retry;
-    vmx_slice tail;           /* the request's last field: the namespace */
-    int dead_letters;         /* descriptor, or -1 */
-    _Atomic size_t dimension; /* of the first vector taken; SIZE_MAX: none yet */
+    vmx_slice tail;     /* the request's last field: the namespace */
+    int dead_letters;   /* descriptor, or -1 */
+    vmx_worker *worker; /* writes them; NULL: none yet */
+    vmx_task letters_task;
     vmx_loop *loop;
     vmx_memory_listener listener;
     pthread_mutex_t lock;
@@ -77,6 +82,9 @@ struct vmx_writer {
         vmx_ids ids;
         vmx_send_list ready;   /* may be sent */
         vmx_send_list waiting; /* to be sent again at due_us; in no order */
+        vmx_send_list letters; /* failed, to be written to the dead letter file */
+        bool writing;          /* letters_task is submitted, or runs */
+        uint64_t lost_told;    /* of account.dead_letters_lost: flush has told the user */
         vmx_send *flying;
         size_t flying_count;
         uint64_t pace_us; /* when the rate limits allow the next send */
@@ -149,21 +157,37 @@ vmx_send_pop(vmx_send_list *list);
 void
 vmx_send_judge(vmx_send *send);
 
-/* The outcome stands in the send's op->error; the send may not be touched afterwards. Without the lock. */
+/* The outcome stands in the send's op->error: writes dead letters, if that is asked, and then makes it known. The send
+ * may not be touched afterwards. Without the lock. */
 void
 vmx_send_settle(vmx_send *send);
 
+/* Makes the outcome known: nothing is to be written any more. */
+void
+vmx_send_make_known(vmx_send *send);
+
 /* --- dead_letter.c ------------------------------------------------------------------------------------------------- */
 
-/* Appends the records of a failed send to the file. False if that failed; the error's message then says so. */
-bool
-vmx_dead_letter_write(vmx_send *send);
-
-/* Opens the file. Errors: VMX_ERR_IO. */
+/* Opens the file, and chooses the worker that writes it. Errors: VMX_ERR_IO, VMX_ERR_NO_MEMORY. */
 vmx_status
-vmx_dead_letter_open(vmx_str path, int *descriptor, vmx_error *error);
+vmx_dead_letters_open(vmx_writer *writer, vmx_str path, vmx_error *error);
+
+/* The worker appends the records of a failed send to the file, brings them to the disk and makes the outcome known. */
+void
+vmx_dead_letters_submit(vmx_send *send);
+
+/* --- json.c -------------------------------------------------------------------------------------------------------- */
+
+/* Record `i` of a failed send as a line of JSON, with the reason. False when it could not be made; `json` is then as it
+ * was. */
+bool
+vmx_dead_letter_line(const vmx_send *send, size_t i, vmx_buffer *json);
 
 /* --- report.c ------------------------------------------------------------------------------------------------------ */
+
+/* Writes the log's record of a batch that has its outcome; `account` is as it was then. */
+void
+vmx_report_batch(const vmx_send *send, const vmx_writer_account *account);
 
 /* Notes the records' deliveries in the op if the user wants to hear of them, before the batch is given up. */
 void

@@ -115,6 +115,7 @@ world_open(world *w, uint64_t seed, const char *const *properties)
     check(vmx_fake_transport_new(seed, &server, &w->transport, NULL) == VMX_OK, "transport", "out of memory");
     vmx_config *config = vmx_config_new();
     vmx_config_set(config, VMX_STR("endpoint"), VMX_STR("fake:443"), &error);
+    vmx_config_set(config, VMX_STR("worker.threads"), VMX_STR("0"), &error); /* a thread would not be in virtual time */
     for (size_t i = 0; properties != NULL && properties[i] != NULL; i += 2)
         check(vmx_config_set(config, VMX_STR(properties[i]), VMX_STR(properties[i + 1]), &error) == VMX_OK,
               properties[i], error.message);

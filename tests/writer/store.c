@@ -54,12 +54,14 @@ end_failed(vmx_stream *stream, uint64_t delay_us, int code, vmx_reach reach, con
 }
 
 static bool
-is_bad(const Pinecone__UpsertRequest *request)
+is_bad(const store *s, const Pinecone__UpsertRequest *request)
 {
-    for (size_t i = 0; i < request->n_vectors; i++)
-        if (strncmp(request->vectors[i]->id, "bad", 3) == 0)
-            return true;
-    return false;
+    bool bad = false;
+    for (size_t i = 0; i < request->n_vectors; i++) {
+        const Pinecone__Vector *vector = request->vectors[i];
+        bad = bad || strncmp(vector->id, "bad", 3) == 0 || (s->dimension != 0 && vector->n_values != s->dimension);
+    }
+    return bad;
 }
 
 static void
@@ -85,7 +87,7 @@ answer_request(store *s, vmx_stream *stream, const Pinecone__UpsertRequest *requ
     uint64_t delay_us = s->delay_us + (now_us < s->stalled_until_us ? s->stalled_until_us - now_us : 0);
     if (percent(s) < s->unavailable) {
         end_failed(stream, delay_us, VMX_GRPC_UNAVAILABLE, VMX_REACH_SERVER, "not now");
-    } else if (is_bad(request)) {
+    } else if (is_bad(s, request)) {
         end_failed(stream, delay_us, VMX_GRPC_INVALID_ARGUMENT, VMX_REACH_SERVER, "a bad vector is in it");
     } else {
         keep(s, request);

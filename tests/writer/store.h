@@ -16,6 +16,7 @@ typedef struct store {
     unsigned unavailable;      /* per cent of requests that are refused with UNAVAILABLE, not stored */
     unsigned lost;             /* per cent that are stored, and the connection breaks before the answer */
     uint64_t stalled_until_us; /* before then nothing is answered */
+    size_t dimension;          /* requests with a vector of another one are invalid; 0: any is fine */
     vmx_random chance;
     /* what it saw */
     size_t requests;

@@ -1,7 +1,9 @@
 /* The bulk writer as it is used: several threads, a real server, little memory; with 1, 0 and 2 io threads. */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/harness.h"
 
@@ -88,9 +90,114 @@ START_TEST(many_threads_share_a_writer_and_its_memory)
 }
 END_TEST
 
+/* --- dead letters, by the worker ----------------------------------------------------------------------------------- */
+
+static size_t
+count_lines(const char *path)
+{
+    size_t count = 0;
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    for (int c; (c = getc(file)) != EOF;)
+        count += c == '\n';
+    fclose(file);
+    return count;
+}
+
+/* The account adds up at every look, and what it says has failed stands in the file. */
+static void
+look(vmx_writer *writer, const char *path)
+{
+    vmx_writer_account account;
+    vmx_writer_account_init(&account, sizeof account);
+    vmx_writer_get_account(writer, &account);
+    ck_assert_uint_eq(account.taken, account.stored + account.failed + account.waiting + account.in_flight);
+    ck_assert_uint_ge(count_lines(path), account.failed);
+}
+
+START_TEST(what_has_failed_stands_in_the_file)
+{
+    server own = server_start(0);
+    char path[] = "/tmp/vecmux-dead-XXXXXX";
+    close(mkstemp(path));
+    vmx_client *client = open_client(own.endpoint, IO_THREADS, NULL);
+    vmx_index *index = open_index(client);
+    vmx_writer *writer;
+    vmx_error error;
+    vmx_writer_options options;
+    vmx_writer_options_init(&options, sizeof options);
+    options.dead_letter_file = vmx_str_from(path);
+    options.batch_vectors = 50;
+    ck_assert_msg(vmx_writer_open(index, &options, &writer, &error) == VMX_OK, "%s", error.message);
+    ck_assert_uint_eq(count_threads("vecmux-work"), 1);
+    float values[WIDTH + 1] = {1};
+    for (size_t i = 0; i < 2000; i++) { /* of another dimension: the server refuses every tenth */
+        vmx_columns columns;
+        vmx_columns_init(&columns, sizeof columns);
+        columns.count = 1;
+        columns.first_id = i;
+        columns.values = values;
+        columns.dimension = i % 10 == 9 ? WIDTH + 1 : WIDTH;
+        ck_assert_int_eq(vmx_writer_put_columns(writer, &columns, slow_ms(30000), NULL, &error), VMX_OK);
+        if (i % 100 == 0)
+            look(writer, path);
+    }
+    ck_assert_msg(vmx_writer_flush(writer, slow_ms(30000), &error) == VMX_OK, "%s", error.message);
+    ck_assert_uint_eq(count_lines(path), 200);
+    ck_assert_msg(vmx_writer_close(writer, slow_ms(30000), &error) == VMX_OK, "%s", error.message);
+    ck_assert_uint_eq(count_stored(index), 1800);
+    look(writer, path);
+    vmx_writer_free(writer);
+    vmx_index_free(index);
+    close_client(client);
+    ck_assert_uint_eq(count_threads("vecmux-"), 0);
+    server_kill(&own);
+    unlink(path);
+}
+END_TEST
+
+/* A client that is freed with a writer in the middle of its work: its vectors fail, and each stands in the file. */
+START_TEST(a_freed_client_writes_down_what_it_drops)
+{
+    server own = server_start(0);
+    char path[] = "/tmp/vecmux-dead-XXXXXX";
+    close(mkstemp(path));
+    vmx_client *client = open_client(own.endpoint, IO_THREADS, NULL);
+    vmx_index *index = open_index(client);
+    vmx_writer *writer;
+    vmx_error error;
+    vmx_writer_options options;
+    vmx_writer_options_init(&options, sizeof options);
+    options.dead_letter_file = vmx_str_from(path);
+    options.batch_vectors = 10;
+    options.linger_ms = -1;
+    ck_assert_msg(vmx_writer_open(index, &options, &writer, &error) == VMX_OK, "%s", error.message);
+    server_pause(&own);
+    float values[95 * DIMENSION] = {1};
+    vmx_columns columns;
+    vmx_columns_init(&columns, sizeof columns);
+    columns.count = 95;
+    columns.values = values;
+    columns.dimension = DIMENSION;
+    ck_assert_int_eq(vmx_writer_put_columns(writer, &columns, slow_ms(30000), NULL, &error), VMX_OK);
+    vmx_index_free(index);
+    vmx_client_free(client);
+    vmx_writer_account account;
+    vmx_writer_account_init(&account, sizeof account);
+    for (int64_t until = now_ms() + slow_ms(10000); account.failed < 95 && now_ms() < until; sleep_ms(5))
+        vmx_writer_get_account(writer, &account);
+    ck_assert_uint_eq(account.failed, 95);
+    ck_assert_uint_eq(count_lines(path), 95);
+    vmx_writer_free(writer);
+    server_kill(&own);
+    unlink(path);
+}
+END_TEST
+
 int
 main(void)
 {
-    const TTest *const tests[] = {many_threads_share_a_writer_and_its_memory, NULL};
+    const TTest *const tests[] = {many_threads_share_a_writer_and_its_memory, what_has_failed_stands_in_the_file,
+                                  a_freed_client_writes_down_what_it_drops, NULL};
     return run_modes("writer_threads", tests);
 }

@@ -272,10 +272,13 @@ START_TEST(bad_vectors_stand_alone)
     ck_assert_uint_eq(account_of(writer).failed, 30);
     ck_assert_uint_eq(store_count(&s), 2970);
     ck_assert_uint_eq(count_lines(path, "{\"id\":\"bad"), 30);
+    ck_assert_uint_eq(account_of(writer).dead_letters, 30);
     ck_assert_uint_eq(count_lines(path,
                                   "\"values\":[1.5,0.1,-2],\"metadata\":{\"a\":\"é\"},\"error\":{\"code\":\"VMX_ERR_R"
-                                  "EJECTED\",\"outcome\":\"rejected\",\"message\":\"write at "),
+                                  "EJECTED\",\"outcome\":\"rejected\",\"sequence\":"),
                       30);
+    ck_assert_uint_eq(count_lines(path, "\"sequence\":203,\"message\":\"write at "), 1);
+    ck_assert_uint_eq(count_lines(path, "{\"id\":\"bad203\""), 1);
     vmx_event events[64];
     size_t reports = vmx_queue_poll(s.w->queue, events, 64, 0);
     ck_assert_uint_eq(reports, 30);
@@ -292,6 +295,92 @@ START_TEST(bad_vectors_stand_alone)
         ck_assert(!vmx_op_delivery(events[i].op, 1, &delivery));
         vmx_op_free(events[i].op);
     }
+    close_all(writer);
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_change_of_dimension_begins_a_batch)
+{
+    store_open(&s, 8, NULL);
+    s.dimension = 4;
+    vmx_writer_options options = default_options();
+    options.queue = s.w->queue;
+    options.linger_ms = -1;
+    vmx_writer *writer = open_writer(&options);
+    must_put(writer, 0, 1, 3, 1); /* the first one is wrong: it fails alone */
+    must_put(writer, 1, 50, 4, 1);
+    must_put(writer, 51, 2, 5, 1);
+    must_put(writer, 53, 50, 4, 1);
+    ck_assert_int_eq(vmx_writer_flush(writer, 60000, &error), VMX_OK);
+    ck_assert_uint_eq(account_of(writer).stored, 100);
+    ck_assert_uint_eq(account_of(writer).failed, 3);
+    ck_assert_uint_eq(s.requests, 6); /* four batches, and the halves of one */
+    vmx_event events[8];
+    uint64_t wrong = 0;
+    ck_assert_uint_eq(vmx_queue_poll(s.w->queue, events, 8, 0), 3);
+    for (size_t i = 0; i < 3; i++) {
+        vmx_delivery delivery;
+        vmx_delivery_init(&delivery, sizeof delivery);
+        ck_assert(vmx_op_delivery(events[i].op, 0, &delivery));
+        ck_assert_uint_le(delivery.sequence, 52);
+        wrong |= (uint64_t)1 << delivery.sequence;
+        vmx_op_free(events[i].op);
+    }
+    ck_assert_uint_eq(wrong, (uint64_t)1 << 0 | (uint64_t)1 << 51 | (uint64_t)1 << 52);
+    close_all(writer);
+}
+END_TEST
+
+/* Open, and no byte can be written to it: "No space left on device". */
+START_TEST(what_cannot_be_written_down_is_said)
+{
+    static const vmx_report_mode modes[] = {VMX_REPORT_FAILURES, VMX_REPORT_NONE};
+    for (size_t i = 0; i < 2; i++) {
+        store_open(&s, 8, NULL);
+        vmx_writer_options options = default_options();
+        options.dead_letter_file = VMX_STR("/dev/full");
+        options.queue = s.w->queue;
+        options.report = modes[i];
+        vmx_writer *writer = open_writer(&options);
+        put_mixed(writer, 1000, 100);
+        ck_assert_int_eq(vmx_writer_flush(writer, 60000, &error), VMX_ERR_IO);
+        ck_assert_ptr_nonnull(strstr(error.message, "10 failed vectors"));
+        ck_assert_int_eq(vmx_writer_flush(writer, 60000, &error), VMX_OK); /* it was said */
+        ck_assert_uint_eq(account_of(writer).failed, 10);
+        ck_assert_uint_eq(account_of(writer).dead_letters, 0);
+        ck_assert_uint_eq(account_of(writer).dead_letters_lost, 10);
+        vmx_event events[16];
+        ck_assert_uint_eq(vmx_queue_poll(s.w->queue, events, 16, 0), 10);
+        for (size_t k = 0; k < 10; k++) {
+            const char *message = vmx_op_error(events[k].op)->message;
+            ck_assert_int_eq(events[k].status, VMX_ERR_REJECTED);
+            ck_assert_msg(strstr(message, "a bad vector is in it") != NULL, "%s", message);
+            ck_assert_msg(strstr(message, "could not be written: No space left") != NULL, "%s", message);
+            vmx_op_free(events[k].op);
+        }
+        close_all(writer);
+    }
+}
+END_TEST
+
+START_TEST(the_log_has_every_batch)
+{
+    char path[] = "/tmp/vecmux-log-XXXXXX";
+    close(mkstemp(path));
+    const char *const properties[] = {"log.file", path, "log.level", "info", NULL};
+    store_open(&s, 8, properties);
+    vmx_writer_options options = default_options();
+    options.batch_vectors = 100;
+    vmx_writer *writer = open_writer(&options);
+    put_mixed(writer, 3000, 1000);
+    ck_assert_int_eq(vmx_writer_flush(writer, 60000, &error), VMX_OK);
+    ck_assert_uint_gt(account_of(writer).batches, 30); /* more than log.rate.per.second */
+    ck_assert_uint_eq(count_lines(path, "room=writer event=batch "), account_of(writer).batches);
+    ck_assert_uint_eq(count_lines(path, " items=1 bytes=38 result=VMX_ERR_REJECTED attempts=1 "), 2);
+    ck_assert_uint_eq(count_lines(path, " result=VMX_ERR_REJECTED attempts=1 "), 3);
+    ck_assert_uint_eq(count_lines(path, " number=29 first=2900 items=100 "), 1);
+    ck_assert_uint_eq(count_lines(path, " done=3000 left=0"), 1);
     close_all(writer);
     unlink(path);
 }
@@ -405,8 +494,6 @@ START_TEST(unsound_vectors_are_refused_by_name)
     store_open(&s, 12, NULL);
     vmx_writer *writer = open_writer(NULL);
     must_put(writer, 0, 3, 4, 1);
-    ck_assert_int_eq(put_rows(writer, 5, 1, 3, 1, 0, &taken), VMX_ERR_INVALID);
-    ck_assert_ptr_nonnull(strstr(error.message, "put: vector 0 (id \"5\"): 3 dimensions"));
     ck_assert_int_eq(put_rows(writer, 5, 1, 4, NAN, 0, &taken), VMX_ERR_INVALID);
     ck_assert_ptr_nonnull(strstr(error.message, "NaN"));
     close_all(writer);
@@ -528,6 +615,9 @@ main(void)
                                   a_stalled_server_loses_nothing,
                                   what_cannot_be_delivered_in_time_fails,
                                   bad_vectors_stand_alone,
+                                  a_change_of_dimension_begins_a_batch,
+                                  what_cannot_be_written_down_is_said,
+                                  the_log_has_every_batch,
                                   every_batch_is_reported_when_asked,
                                   writes_of_one_id_keep_their_order,
                                   puts_stop_at_the_memory_limit,
