@@ -11,7 +11,7 @@ static void
 on_updated(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
     const Pinecone__UpdateResponse *response =
-        vmx_pinecone_unpack(machine, message, &pinecone__update_response__descriptor, next);
+        vmx_exchange_unpack(machine, message, &pinecone__update_response__descriptor, next);
     if (response == NULL)
         return;
     if (response->_matched_records_case == PINECONE__UPDATE_RESPONSE___MATCHED_RECORDS_MATCHED_RECORDS) {
@@ -19,7 +19,7 @@ on_updated(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, v
         machine->result->matched = response->matched_records;
     }
     vmx_pinecone_note_lsn(machine, reply);
-    vmx_pinecone_done(machine, next);
+    vmx_exchange_done(machine, next);
 }
 
 static vmx_status
@@ -46,7 +46,7 @@ check_update(const vmx_update *update, const vmx_limits *limits, vmx_error *erro
 static vmx_status
 fill_update(vmx_arena *scratch, const vmx_update *update, Pinecone__UpdateRequest *request, vmx_error *error)
 {
-    if (update->id.len > 0 && (request->id = vmx_pinecone_text(scratch, update->id)) == NULL)
+    if (update->id.len > 0 && (request->id = vmx_exchange_text(scratch, update->id)) == NULL)
         return vmx_error_no_memory(error);
     request->n_values = update->values.len;
     request->values = (float *)(uintptr_t)update->values.ptr;
@@ -73,7 +73,7 @@ vmx_pinecone_update(vmx_machine *machine, const vmx_update *update, vmx_step *fi
     machine->on_reply = on_updated;
     status = fill_update(&scratch, update, &request, machine->error);
     if (status == VMX_OK)
-        status = vmx_pinecone_call(machine, "/VectorService/Update", &request.base, !update->dry_run, update->dry_run,
+        status = vmx_exchange_call(machine, "/VectorService/Update", &request.base, !update->dry_run, update->dry_run,
                                    first);
     vmx_arena_reset(&scratch);
     return status;
@@ -84,10 +84,10 @@ vmx_pinecone_update(vmx_machine *machine, const vmx_update *update, vmx_step *fi
 static void
 on_deleted(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
-    if (vmx_pinecone_unpack(machine, message, &pinecone__delete_response__descriptor, next) == NULL)
+    if (vmx_exchange_unpack(machine, message, &pinecone__delete_response__descriptor, next) == NULL)
         return;
     vmx_pinecone_note_lsn(machine, reply);
-    vmx_pinecone_done(machine, next);
+    vmx_exchange_done(machine, next);
 }
 
 static vmx_status
@@ -123,7 +123,7 @@ vmx_pinecone_delete(vmx_machine *machine, const vmx_delete *del, vmx_step *first
     machine->on_reply = on_deleted;
     status = fill_delete(&scratch, del, &request, machine->error);
     if (status == VMX_OK)
-        status = vmx_pinecone_call(machine, "/VectorService/Delete", &request.base, true, del->ids.count > 0, first);
+        status = vmx_exchange_call(machine, "/VectorService/Delete", &request.base, true, del->ids.count > 0, first);
     vmx_arena_reset(&scratch);
     return status;
 }
@@ -134,5 +134,5 @@ vmx_pinecone_delete_namespace(vmx_machine *machine, vmx_step *first)
     Pinecone__DeleteNamespaceRequest request = PINECONE__DELETE_NAMESPACE_REQUEST__INIT;
     request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
     machine->on_reply = on_deleted;
-    return vmx_pinecone_call(machine, "/VectorService/DeleteNamespace", &request.base, true, false, first);
+    return vmx_exchange_call(machine, "/VectorService/DeleteNamespace", &request.base, true, false, first);
 }

@@ -11,12 +11,12 @@ take_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply,
 {
     vmx_str bytes;
     vmx_decoded decoded;
-    if (!vmx_pinecone_keep(machine, message, descriptor, &bytes, next))
+    if (!vmx_exchange_keep(machine, message, descriptor, &bytes, next))
         return;
     if (vmx_fetch_reply_decode(bytes, machine->arena, &decoded))
         vmx_pinecone_note_decoded(machine, &decoded, reply, next);
     else
-        vmx_pinecone_no_memory(machine, next);
+        vmx_exchange_no_memory(machine, next);
 }
 
 static void
@@ -44,7 +44,7 @@ fetch_by_ids(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch, v
         return vmx_error_no_memory(machine->error);
     request.n_ids = fetch->ids.count;
     machine->on_reply = on_fetched;
-    return vmx_pinecone_call(machine, "/VectorService/Fetch", &request.base, false, true, first);
+    return vmx_exchange_call(machine, "/VectorService/Fetch", &request.base, false, true, first);
 }
 
 static vmx_status
@@ -61,7 +61,7 @@ fetch_by_filter(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch
     }
     if (fetch->token.len != 0) {
         request._pagination_token_case = PINECONE__FETCH_BY_METADATA_REQUEST___PAGINATION_TOKEN_PAGINATION_TOKEN;
-        request.pagination_token = vmx_pinecone_text(scratch, fetch->token);
+        request.pagination_token = vmx_exchange_text(scratch, fetch->token);
         if (request.pagination_token == NULL)
             return vmx_error_no_memory(machine->error);
     }
@@ -69,7 +69,7 @@ fetch_by_filter(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch
     if (status != VMX_OK)
         return status;
     machine->on_reply = on_fetched_by_metadata;
-    return vmx_pinecone_call(machine, "/VectorService/FetchByMetadata", &request.base, false, true, first);
+    return vmx_exchange_call(machine, "/VectorService/FetchByMetadata", &request.base, false, true, first);
 }
 
 vmx_status

@@ -4,13 +4,13 @@ static void
 on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
     const Pinecone__ListResponse *response =
-        vmx_pinecone_unpack(machine, message, &pinecone__list_response__descriptor, next);
+        vmx_exchange_unpack(machine, message, &pinecone__list_response__descriptor, next);
     if (response == NULL)
         return;
     vmx_id_list *list = &machine->result->ids;
     vmx_str *ids = vmx_id_list_grow(list, response->n_vectors + 1, machine->arena);
     if (ids == NULL) {
-        vmx_pinecone_no_memory(machine, next);
+        vmx_exchange_no_memory(machine, next);
         return;
     }
     for (size_t i = 0; i < response->n_vectors; i++)
@@ -36,7 +36,7 @@ ask(vmx_machine *machine, const vmx_pages *pages, uint32_t limit, vmx_step *step
         request._pagination_token_case = PINECONE__LIST_REQUEST___PAGINATION_TOKEN_PAGINATION_TOKEN;
         request.pagination_token = (char *)(uintptr_t)pages->token;
     }
-    return vmx_pinecone_call(machine, "/VectorService/List", &request.base, false, true, step);
+    return vmx_exchange_call(machine, "/VectorService/List", &request.base, false, true, step);
 }
 
 vmx_status

@@ -38,14 +38,14 @@ static void
 on_described(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
     Pinecone__NamespaceDescription *description =
-        vmx_pinecone_unpack(machine, message, &pinecone__namespace_description__descriptor, next);
+        vmx_exchange_unpack(machine, message, &pinecone__namespace_description__descriptor, next);
     if (description == NULL)
         return;
     vmx_pinecone_note_lsn(machine, reply);
     if (add_namespaces(machine, &description, 1))
-        vmx_pinecone_done(machine, next);
+        vmx_exchange_done(machine, next);
     else
-        vmx_pinecone_no_memory(machine, next);
+        vmx_exchange_no_memory(machine, next);
 }
 
 vmx_status
@@ -54,7 +54,7 @@ vmx_pinecone_describe_namespace(vmx_machine *machine, vmx_step *first)
     Pinecone__DescribeNamespaceRequest request = PINECONE__DESCRIBE_NAMESPACE_REQUEST__INIT;
     request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
     machine->on_reply = on_described;
-    return vmx_pinecone_call(machine, "/VectorService/DescribeNamespace", &request.base, false, true, first);
+    return vmx_exchange_call(machine, "/VectorService/DescribeNamespace", &request.base, false, true, first);
 }
 
 /* --- create -------------------------------------------------------------------------------------------------------- */
@@ -104,7 +104,7 @@ vmx_pinecone_create_namespace(vmx_machine *machine, const vmx_strs *filterable, 
     if (filterable != NULL && filterable->count > 0)
         status = fill_schema(&scratch, filterable, &request.schema, machine->error);
     if (status == VMX_OK)
-        status = vmx_pinecone_call(machine, "/VectorService/CreateNamespace", &request.base, true, false, first);
+        status = vmx_exchange_call(machine, "/VectorService/CreateNamespace", &request.base, true, false, first);
     vmx_arena_reset(&scratch);
     return status;
 }
@@ -115,11 +115,11 @@ static void
 on_listed(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
     const Pinecone__ListNamespacesResponse *response =
-        vmx_pinecone_unpack(machine, message, &pinecone__list_namespaces_response__descriptor, next);
+        vmx_exchange_unpack(machine, message, &pinecone__list_namespaces_response__descriptor, next);
     if (response == NULL)
         return;
     if (!add_namespaces(machine, response->namespaces, response->n_namespaces)) {
-        vmx_pinecone_no_memory(machine, next);
+        vmx_exchange_no_memory(machine, next);
         return;
     }
     if (response->_total_count_case == PINECONE__LIST_NAMESPACES_RESPONSE___TOTAL_COUNT_TOTAL_COUNT) {
@@ -144,7 +144,7 @@ ask(vmx_machine *machine, const vmx_pages *pages, uint32_t limit, vmx_step *step
         request._pagination_token_case = PINECONE__LIST_NAMESPACES_REQUEST___PAGINATION_TOKEN_PAGINATION_TOKEN;
         request.pagination_token = (char *)(uintptr_t)pages->token;
     }
-    return vmx_pinecone_call(machine, "/VectorService/ListNamespaces", &request.base, false, true, step);
+    return vmx_exchange_call(machine, "/VectorService/ListNamespaces", &request.base, false, true, step);
 }
 
 vmx_status

@@ -25,9 +25,9 @@ vmx_pages_begin(vmx_machine *machine, const char *what, const vmx_list *list,
     pages->page_size = list->page_size != 0 ? list->page_size : MAX_PAGE;
     pages->left = list->limit != 0 ? list->limit : UINT64_MAX;
     if (list->prefix.len != 0)
-        pages->prefix = vmx_pinecone_text(machine->arena, list->prefix);
+        pages->prefix = vmx_exchange_text(machine->arena, list->prefix);
     if (list->token.len != 0)
-        pages->token = vmx_pinecone_text(machine->arena, list->token);
+        pages->token = vmx_exchange_text(machine->arena, list->token);
     if ((list->prefix.len != 0 && pages->prefix == NULL) || (list->token.len != 0 && pages->token == NULL))
         return vmx_error_no_memory(machine->error);
     return ask(machine, pages, next_limit(pages), first);
@@ -41,7 +41,7 @@ vmx_pages_next(vmx_machine *machine, size_t count, const Pinecone__Pagination *p
         pages->left -= count < pages->left ? count : pages->left;
     vmx_pinecone_note_page(machine, pagination);
     if (machine->result->next_token.ptr == NULL || pages->left == 0) {
-        vmx_pinecone_done(machine, next);
+        vmx_exchange_done(machine, next);
         return;
     }
     pages->token = machine->result->next_token.ptr;

@@ -9,21 +9,11 @@
 #include <pinecone/vector_service.pb-c.h>
 
 #include "engine/engine.h"
+#include "engine/exchange.h"
 
 extern const vmx_engine_vtable vmx_pinecone_vtable;
 
 /* --- requests ------------------------------------------------------------------------------------------------------ */
-
-/*
- * Packs `message` into the step's request. Errors: VMX_ERR_NO_MEMORY.
- */
-vmx_status
-vmx_pinecone_call(vmx_machine *machine, const char *method, const ProtobufCMessage *message, bool writes,
-                  bool idempotent, vmx_step *step);
-
-/* A NUL-terminated copy in `scratch`, as protobuf-c wants strings; NULL when memory is out. */
-char *
-vmx_pinecone_text(vmx_arena *scratch, vmx_str text);
 
 /* Copies of `strs` as protobuf-c wants them; NULL when memory is out. */
 char **
@@ -40,21 +30,6 @@ vmx_pinecone_struct(vmx_arena *scratch, vmx_str json, const char *what, Google__
 
 /* --- replies ------------------------------------------------------------------------------------------------------- */
 
-/*
- * Checks and unpacks a reply into the op's arena. NULL: machine->error says why and the step is DONE.
- */
-void *
-vmx_pinecone_unpack(vmx_machine *machine, vmx_message *message, const ProtobufCMessageDescriptor *descriptor,
-                    vmx_step *next);
-
-/* The operation has succeeded. */
-void
-vmx_pinecone_done(vmx_machine *machine, vmx_step *next);
-
-/* Ends the operation for want of memory. */
-void
-vmx_pinecone_no_memory(vmx_machine *machine, vmx_step *next);
-
 /* Notes x-pinecone-request-lsn or x-pinecone-max-indexed-lsn in the result. */
 void
 vmx_pinecone_note_lsn(vmx_machine *machine, const vmx_reply *reply);
@@ -68,14 +43,6 @@ vmx_pinecone_note_page(vmx_machine *machine, const Pinecone__Pagination *paginat
 /* A field of a message that may be absent or empty in proto3: NULL and "" alike. */
 vmx_str
 vmx_pinecone_str(const char *text);
-
-/*
- * Checks a reply and keeps it in the machine, for results that point into it. False: machine->error says why and the
- * step is DONE.
- */
-bool
-vmx_pinecone_keep(vmx_machine *machine, vmx_message *message, const ProtobufCMessageDescriptor *descriptor,
-                  vmx_str *bytes, vmx_step *next);
 
 /* Matches, usage and page token become the result; the operation has succeeded. */
 void

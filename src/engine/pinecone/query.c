@@ -10,12 +10,12 @@ on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx
 {
     vmx_str bytes;
     vmx_decoded decoded;
-    if (!vmx_pinecone_keep(machine, message, &pinecone__query_response__descriptor, &bytes, next))
+    if (!vmx_exchange_keep(machine, message, &pinecone__query_response__descriptor, &bytes, next))
         return;
     if (vmx_query_reply_decode(bytes, machine->arena, &decoded))
         vmx_pinecone_note_decoded(machine, &decoded, reply, next);
     else
-        vmx_pinecone_no_memory(machine, next);
+        vmx_exchange_no_memory(machine, next);
 }
 
 /* Exactly one way of saying what is looked for. */
@@ -76,7 +76,7 @@ static vmx_status
 fill_request(vmx_arena *scratch, const vmx_query *query, Pinecone__QueryRequest *request, vmx_error *error)
 {
     fill_options(query, request);
-    if (query->id.len > 0 && (request->id = vmx_pinecone_text(scratch, query->id)) == NULL)
+    if (query->id.len > 0 && (request->id = vmx_exchange_text(scratch, query->id)) == NULL)
         return vmx_error_no_memory(error);
     vmx_status status = vmx_pinecone_sparse(scratch, query->sparse, &request->sparse_vector, error);
     return status == VMX_OK ? vmx_pinecone_struct(scratch, query->filter, "query: filter", &request->filter, error)
@@ -101,7 +101,7 @@ vmx_pinecone_query(vmx_machine *machine, const vmx_query *query, vmx_step *first
     machine->on_reply = on_reply;
     status = fill_request(&scratch, query, &request, machine->error);
     if (status == VMX_OK)
-        status = vmx_pinecone_call(machine, "/VectorService/Query", &request.base, false, true, first);
+        status = vmx_exchange_call(machine, "/VectorService/Query", &request.base, false, true, first);
     vmx_arena_reset(&scratch);
     return status;
 }

@@ -24,13 +24,13 @@ static void
 on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
     const Pinecone__DescribeIndexStatsResponse *response =
-        vmx_pinecone_unpack(machine, message, &pinecone__describe_index_stats_response__descriptor, next);
+        vmx_exchange_unpack(machine, message, &pinecone__describe_index_stats_response__descriptor, next);
     if (response == NULL)
         return;
     vmx_namespace_list *list = &machine->result->namespaces;
     vmx_namespace *items = vmx_namespace_list_grow(list, response->n_namespaces + 1, machine->arena);
     if (items == NULL) {
-        vmx_pinecone_no_memory(machine, next);
+        vmx_exchange_no_memory(machine, next);
         return;
     }
     for (size_t i = 0; i < response->n_namespaces; i++) {
@@ -42,7 +42,7 @@ on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx
     machine->result->has_state = true;
     fill_state(response, &machine->result->state);
     vmx_pinecone_note_lsn(machine, reply);
-    vmx_pinecone_done(machine, next);
+    vmx_exchange_done(machine, next);
 }
 
 vmx_status
@@ -50,5 +50,5 @@ vmx_pinecone_stats(vmx_machine *machine, vmx_step *first)
 {
     Pinecone__DescribeIndexStatsRequest request = PINECONE__DESCRIBE_INDEX_STATS_REQUEST__INIT;
     machine->on_reply = on_reply;
-    return vmx_pinecone_call(machine, "/VectorService/DescribeIndexStats", &request.base, false, true, first);
+    return vmx_exchange_call(machine, "/VectorService/DescribeIndexStats", &request.base, false, true, first);
 }

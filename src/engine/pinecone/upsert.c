@@ -13,13 +13,13 @@ static void
 on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
     const Pinecone__UpsertResponse *response =
-        vmx_pinecone_unpack(machine, message, &pinecone__upsert_response__descriptor, next);
+        vmx_exchange_unpack(machine, message, &pinecone__upsert_response__descriptor, next);
     if (response == NULL)
         return;
     machine->result->has_count = true;
     machine->result->count = response->upserted_count;
     vmx_pinecone_note_lsn(machine, reply);
-    vmx_pinecone_done(machine, next);
+    vmx_exchange_done(machine, next);
 }
 
 /* An UpsertResponse is a few bytes, in one piece or, where a network read ended inside it, in several; it is empty where

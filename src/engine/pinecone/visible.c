@@ -22,7 +22,7 @@ look(vmx_machine *machine, vmx_step *step)
     request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
     request.id = (char *)(uintptr_t)probe;
     request.top_k = 1;
-    return vmx_pinecone_call(machine, "/VectorService/Query", &request.base, false, true, step);
+    return vmx_exchange_call(machine, "/VectorService/Query", &request.base, false, true, step);
 }
 
 static void
