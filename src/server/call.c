@@ -10,31 +10,7 @@
 
 #include "core/alloc.h"
 #include "core/tsan.h"
-
-#define MAX_HEADERS 4
-
-struct vmxd_call {
-    vmxd_tag tag; /* first: events are cast back to the call */
-    void (*step)(vmxd_call *call, bool ok);
-    const vmxd_acceptor *acceptor;
-    grpc_completion_queue *queue;
-
-    grpc_call *core;
-    grpc_call_details details;
-    grpc_metadata_array headers;
-    grpc_byte_buffer *received;
-    grpc_slice request;
-    vmx_arena arena;
-
-    grpc_metadata reply_headers[MAX_HEADERS];
-    size_t reply_header_count;
-    grpc_byte_buffer *reply;
-    grpc_slice status_text;
-    int cancelled;
-
-    void (*answered)(void *user, const vmxd_answer *answer); /* of a call from outside, else NULL */
-    void *answered_user;
-};
+#include "server/call_private.h"
 
 static void
 on_arrived(vmxd_call *call, bool ok);
@@ -49,6 +25,8 @@ on_event(vmxd_tag *tag, bool ok)
 static void
 call_free(vmxd_call *call)
 {
+    vmxd_call_drop_sent(call);
+    pthread_mutex_destroy(&call->lock);
     if (call->core)
         grpc_call_unref(call->core);
     grpc_call_details_destroy(&call->details);
@@ -65,9 +43,31 @@ call_free(vmxd_call *call)
     vmx_dealloc(call);
 }
 
-/* Starts the batch; its end runs `step`. A batch that the core refuses is a bug of this file. */
-static void
-start_batch(vmxd_call *call, const grpc_op *ops, size_t count, void (*step)(vmxd_call *call, bool ok))
+void
+vmxd_call_unref(vmxd_call *call)
+{
+    if (atomic_fetch_sub(&call->refs, 1) == 1)
+        call_free(call);
+}
+
+static vmxd_call *
+call_new(void)
+{
+    vmxd_call *call = vmx_calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    atomic_init(&call->refs, 1);
+    pthread_mutex_init(&call->lock, NULL);
+    call->tag.run = on_event;
+    call->request = grpc_empty_slice();
+    call->status_text = grpc_empty_slice();
+    grpc_call_details_init(&call->details);
+    grpc_metadata_array_init(&call->headers);
+    return call;
+}
+
+void
+vmxd_call_start_batch(vmxd_call *call, const grpc_op *ops, size_t count, void (*step)(vmxd_call *call, bool ok))
 {
     call->step = step;
     vmx_tsan_release(&call->tag);
@@ -85,16 +85,16 @@ borrow(vmx_str text)
 vmxd_call *
 vmxd_call_from_outside(const vmxd_outside_call *outside)
 {
-    vmxd_call *call = vmx_calloc(1, sizeof *call);
+    vmxd_call *call = call_new();
     if (!call)
         return NULL;
-    call->status_text = grpc_empty_slice();
-    call->request = borrow(outside->request);
-    grpc_call_details_init(&call->details);
     call->details.method = borrow(outside->path);
-    if (outside->has_request)
-        call->received = grpc_raw_byte_buffer_create(&call->request, 1);
-    grpc_metadata_array_init(&call->headers);
+    call->messages = outside->messages;
+    call->message_count = outside->message_count;
+    if (outside->message_count > 0) {
+        call->request = borrow(outside->messages[call->message_at++]);
+        call->has_request = true;
+    }
     call->headers.metadata = gpr_zalloc((outside->header_count + 1) * sizeof *call->headers.metadata);
     call->headers.count = outside->header_count;
     for (size_t i = 0; i < outside->header_count; i++) {
@@ -109,34 +109,40 @@ vmxd_call_from_outside(const vmxd_outside_call *outside)
 void
 vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue)
 {
-    vmxd_call *call = vmx_calloc(1, sizeof *call);
+    vmxd_call *call = call_new();
     if (!call)
         return;
-    call->tag.run = on_event;
     call->step = on_arrived;
     call->acceptor = acceptor;
     call->queue = queue;
-    call->request = grpc_empty_slice();
-    call->status_text = grpc_empty_slice();
-    grpc_call_details_init(&call->details);
-    grpc_metadata_array_init(&call->headers);
     vmx_tsan_release(&call->tag);
     if (grpc_server_request_call(acceptor->server, &call->core, &call->details, &call->headers, queue, queue,
                                  &call->tag) != GRPC_CALL_OK)
         call_free(call);
 }
 
+void
+vmxd_call_take_message(vmxd_call *call)
+{
+    grpc_byte_buffer_reader reader;
+    grpc_slice_unref(call->request);
+    call->request = grpc_empty_slice();
+    call->has_request = call->received != NULL;
+    if (!call->received)
+        return;
+    if (grpc_byte_buffer_reader_init(&reader, call->received)) {
+        call->request = grpc_byte_buffer_reader_readall(&reader);
+        grpc_byte_buffer_reader_destroy(&reader);
+    }
+    grpc_byte_buffer_destroy(call->received);
+    call->received = NULL;
+}
+
 static void
 on_received(vmxd_call *call, bool ok)
 {
-    (void)ok; /* without a message `received` is NULL, and the answer goes nowhere if the call has failed */
-    if (call->received) {
-        grpc_byte_buffer_reader reader;
-        if (grpc_byte_buffer_reader_init(&reader, call->received)) {
-            call->request = grpc_byte_buffer_reader_readall(&reader);
-            grpc_byte_buffer_reader_destroy(&reader);
-        }
-    }
+    (void)ok; /* without a message there is no request, and the answer goes nowhere if the call has failed */
+    vmxd_call_take_message(call);
     call->acceptor->handle(call->acceptor->user, call);
 }
 
@@ -150,14 +156,14 @@ on_arrived(vmxd_call *call, bool ok)
     vmxd_call_accept(call->acceptor, call->queue);
     grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
     op.data.recv_message.recv_message = &call->received;
-    start_batch(call, &op, 1, on_received);
+    vmxd_call_start_batch(call, &op, 1, on_received);
 }
 
 static void
 on_answered(vmxd_call *call, bool ok)
 {
     (void)ok; /* the peer may be gone; there is nobody left to tell */
-    call_free(call);
+    vmxd_call_unref(call);
 }
 
 static vmx_str
@@ -181,7 +187,7 @@ vmxd_call_request(const vmxd_call *call)
 bool
 vmxd_call_has_request(const vmxd_call *call)
 {
-    return call->received != NULL;
+    return call->has_request;
 }
 
 bool
@@ -215,7 +221,7 @@ vmxd_call_take_arena(vmxd_call *call)
 void
 vmxd_call_add_header(vmxd_call *call, const char *key, uint64_t value)
 {
-    if (call->reply_header_count == MAX_HEADERS)
+    if (call->reply_header_count == VMXD_CALL_MAX_HEADERS)
         return;
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, value);
@@ -227,7 +233,7 @@ vmxd_call_add_header(vmxd_call *call, const char *key, uint64_t value)
 static void
 answer_outside(vmxd_call *call, grpc_status_code code)
 {
-    vmx_header headers[MAX_HEADERS];
+    vmx_header headers[VMXD_CALL_MAX_HEADERS];
     grpc_slice message = grpc_empty_slice();
     grpc_byte_buffer_reader reader;
     if (call->reply && grpc_byte_buffer_reader_init(&reader, call->reply)) {
@@ -236,11 +242,17 @@ answer_outside(vmxd_call *call, grpc_status_code code)
     }
     for (size_t i = 0; i < call->reply_header_count; i++)
         headers[i] = (vmx_header){slice_str(&call->reply_headers[i].key), slice_str(&call->reply_headers[i].value)};
-    vmxd_answer told = {(int)code, slice_str(&call->status_text), slice_str(&message), headers,
-                        call->reply_header_count};
+    vmxd_answer told = {.code = (int)code,
+                        .text = slice_str(&call->status_text),
+                        .message = slice_str(&message),
+                        .messages = call->sent,
+                        .message_count = call->sent_count,
+                        .headers = headers,
+                        .header_count = call->reply_header_count};
     call->answered(call->answered_user, &told);
     grpc_slice_unref(message);
-    call_free(call);
+    vmxd_call_tell_closed(call);
+    vmxd_call_unref(call);
 }
 
 /* One batch ends the call: headers, the reply if there is one, the status. */
@@ -252,10 +264,7 @@ answer(vmxd_call *call, grpc_status_code code)
         return;
     }
     grpc_op ops[4] = {0};
-    size_t count = 0;
-    ops[count].op = GRPC_OP_SEND_INITIAL_METADATA;
-    ops[count].data.send_initial_metadata.count = call->reply_header_count;
-    ops[count++].data.send_initial_metadata.metadata = call->reply_headers;
+    size_t count = vmxd_call_put_headers(call, ops);
     if (call->reply) {
         ops[count].op = GRPC_OP_SEND_MESSAGE;
         ops[count++].data.send_message.send_message = call->reply;
@@ -263,17 +272,43 @@ answer(vmxd_call *call, grpc_status_code code)
     ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
     ops[count].data.send_status_from_server.status = code;
     ops[count++].data.send_status_from_server.status_details = &call->status_text;
-    ops[count].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
-    ops[count++].data.recv_close_on_server.cancelled = &call->cancelled;
-    start_batch(call, ops, count, on_answered);
+    if (!call->watched) {
+        ops[count].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+        ops[count++].data.recv_close_on_server.cancelled = &call->cancelled;
+    }
+    vmxd_call_start_batch(call, ops, count, on_answered);
+}
+
+void
+vmxd_call_end(vmxd_call *call)
+{
+    answer(call, GRPC_STATUS_OK);
+}
+
+size_t
+vmxd_call_put_headers(vmxd_call *call, grpc_op *op)
+{
+    if (call->headers_sent)
+        return 0;
+    call->headers_sent = true;
+    op->op = GRPC_OP_SEND_INITIAL_METADATA;
+    op->data.send_initial_metadata.count = call->reply_header_count;
+    op->data.send_initial_metadata.metadata = call->reply_headers;
+    return 1;
+}
+
+grpc_slice
+vmxd_call_pack(const ProtobufCMessage *message)
+{
+    grpc_slice packed = grpc_slice_malloc(protobuf_c_message_get_packed_size(message));
+    protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(packed));
+    return packed;
 }
 
 void
 vmxd_call_reply(vmxd_call *call, const ProtobufCMessage *message)
 {
-    size_t size = protobuf_c_message_get_packed_size(message);
-    grpc_slice packed = grpc_slice_malloc(size);
-    protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(packed));
+    grpc_slice packed = vmxd_call_pack(message);
     call->reply = grpc_raw_byte_buffer_create(&packed, 1);
     grpc_slice_unref(packed);
     answer(call, GRPC_STATUS_OK);

@@ -1,8 +1,9 @@
 /*
- * server/call.h: one unary call as the server sees it.
+ * server/call.h: one call as the server sees it.
  *
- * A call is accepted, its request is received whole, the handler runs on the loop's thread, and somebody answers exactly
- * once, from any thread: vmxd_call_reply or vmxd_call_fail. After that the call is gone.
+ * A call is accepted, its (first) message is received whole, the handler runs on the loop's thread, and somebody answers
+ * exactly once, from any thread: vmxd_call_reply, vmxd_call_fail or, of a stream, vmxd_call_end. After that the call is
+ * gone. server/call_stream.h has what streaming methods do between.
  */
 #ifndef VMXD_CALL_H
 #define VMXD_CALL_H
@@ -38,14 +39,17 @@ vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue);
 typedef struct vmxd_answer {
     int code;
     vmx_str text;
-    vmx_str message; /* packed */
+    vmx_str message;         /* packed */
+    const vmx_str *messages; /* of a stream, instead of `message` */
+    size_t message_count;
     const vmx_header *headers;
     size_t header_count;
 } vmxd_answer;
 
 typedef struct vmxd_outside_call {
-    vmx_str path, request; /* these and the headers are borrowed until `answered` has been called */
-    bool has_request;
+    vmx_str path; /* this, the messages and the headers are borrowed until `answered` has been called */
+    const vmx_str *messages;
+    size_t message_count;
     const vmx_header *headers;
     size_t header_count;
     void (*answered)(void *user, const vmxd_answer *answer); /* any thread */
@@ -60,11 +64,11 @@ vmxd_call_from_outside(const vmxd_outside_call *outside);
 vmx_str
 vmxd_call_path(const vmxd_call *call);
 
-/* The request's bytes; live as long as the call. */
+/* The bytes of the message received last; live as long as the call, or until the next is received. */
 vmx_str
 vmxd_call_request(const vmxd_call *call);
 
-/* False if no message came (a client that sent none). */
+/* False if no message came: the client sent none, or no more. */
 bool
 vmxd_call_has_request(const vmxd_call *call);
 

@@ -288,9 +288,8 @@ vmxd_faults_add(vmxd_faults *faults, const char *text, char why[160])
 vmxd_fault *
 vmxd_faults_choose(vmxd_faults *faults, vmx_str path, vmx_random *random)
 {
-    static const char service[] = "/VectorService/";
-    size_t skip = sizeof service - 1;
-    vmx_str method = path.len > skip ? (vmx_str){path.ptr + skip, path.len - skip} : (vmx_str){"", 0};
+    const char *slash = memrchr(path.ptr, '/', path.len);
+    vmx_str method = slash ? (vmx_str){slash + 1, (size_t)(path.ptr + path.len - slash - 1)} : path;
     for (size_t i = 0; i < faults->count; i++) {
         vmxd_fault *rule = &faults->rules[i];
         bool named = strlen(rule->method) == method.len && memcmp(rule->method, method.ptr, method.len) == 0;

@@ -36,7 +36,7 @@ typedef struct vmxd_faults {
 const char *
 vmxd_faults_add(vmxd_faults *faults, const char *text, char why[160]);
 
-/* The rule that decides a call of "/VectorService/<method>", or NULL. Counts. */
+/* The rule that decides a call of "/<service>/<method>", or NULL. Counts. */
 vmxd_fault *
 vmxd_faults_choose(vmxd_faults *faults, vmx_str path, vmx_random *random);
 

@@ -26,6 +26,8 @@ typedef struct job {
     vmxd_fault_server *server;
     vmx_mock_call *call;
     const vmxd_fault *rule; /* NULL: all goes well */
+    size_t message_count;
+    vmx_str messages[]; /* of the request; the mock keeps their bytes */
 } job;
 
 /* --- calls --------------------------------------------------------------------------------------------------------- */
@@ -40,6 +42,16 @@ add_trailer(vmx_mock_answer *answer, const vmxd_fault *rule, vmx_header *trailer
     answer->trailer_count = 1;
 }
 
+/* On the wire. */
+static size_t
+reply_bytes(const vmxd_answer *answered)
+{
+    size_t bytes = answered->message_count == 0 ? PREFIX_BYTES + answered->message.len : 0;
+    for (size_t i = 0; i < answered->message_count; i++)
+        bytes += PREFIX_BYTES + answered->messages[i].len;
+    return bytes;
+}
+
 /* The service's answer, with what the rule adds to it. */
 static void
 on_answered(void *user, const vmxd_answer *answered)
@@ -52,23 +64,39 @@ on_answered(void *user, const vmxd_answer *answered)
     answer.grpc_code = answered->code;
     answer.details = answered->text;
     answer.message = answered->message;
+    answer.messages = answered->messages;
+    answer.message_count = answered->message_count;
     answer.headers = answered->headers;
     answer.header_count = answered->header_count;
-    answer.cut_bytes = (PREFIX_BYTES + answered->message.len) / 2;
+    answer.cut_bytes = reply_bytes(answered) / 2;
     vmx_mock_call_answer(self->call, &answer);
     vmx_dealloc(self);
 }
 
+/* The messages of a request's body, each behind a flag and its length. */
+static void
+split_messages(vmx_str body, job *self)
+{
+    for (size_t i = 0, at = 0; i < self->message_count; i++) {
+        const uint8_t *prefix = (const uint8_t *)body.ptr + at;
+        size_t len = (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 8 | prefix[4];
+        self->messages[i] = (vmx_str){body.ptr + at + PREFIX_BYTES, len};
+        at += PREFIX_BYTES + len;
+    }
+}
+
+/* A stream is served when all of its request has come, and answered when its reply is complete. */
 static bool
 serve(vmxd_fault_server *server, vmx_mock_call *call, const vmx_mock_record *record, const vmxd_fault *rule)
 {
-    job *self = vmx_calloc(1, sizeof *self);
+    job *self = vmx_calloc(1, sizeof *self + record->message_count * sizeof self->messages[0]);
     if (self == NULL)
         return false;
-    *self = (job){server, call, rule};
+    *self = (job){.server = server, .call = call, .rule = rule, .message_count = record->message_count};
+    split_messages(record->body, self);
     vmxd_outside_call outside = {.path = record->method,
-                                 .request = record->message,
-                                 .has_request = record->message_count > 0,
+                                 .messages = self->messages,
+                                 .message_count = self->message_count,
                                  .headers = record->headers,
                                  .header_count = record->header_count,
                                  .answered = on_answered,
