@@ -236,8 +236,8 @@ read_detail(vmxd_fault *rule, const piece *detail)
 
 /* --- rules --------------------------------------------------------------------------------------------------------- */
 
-static const char *
-read_rule(vmxd_fault *rule, const char *text)
+static bool
+is_method(const char *name)
 {
     static const char *const methods[] = {"Upsert",
                                           "Query",
@@ -251,14 +251,36 @@ read_rule(vmxd_fault *rule, const char *text)
                                           "ListNamespaces",
                                           "DescribeNamespace",
                                           "DeleteNamespace",
+                                          "BeginUpload",
+                                          "WritePart",
+                                          "GetUpload",
+                                          "CompleteUpload",
+                                          "AbortUpload",
+                                          "ReadRange",
+                                          "StatBlob",
+                                          "DeleteBlob",
+                                          "ListBlobs",
+                                          "DescribeRepository",
+                                          "TriggerBuild",
+                                          "GetBuild",
+                                          "WatchBuild",
+                                          "CancelBuild",
+                                          "ListBuilds",
+                                          "DescribeBuilder",
                                           "*"};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(methods[i], name) == 0)
+            return true;
+    return false;
+}
+
+static const char *
+read_rule(vmxd_fault *rule, const char *text)
+{
     piece part;
-    size_t known = 0;
     if (!next_piece(&text, &part) || part.has_value)
         return "write METHOD:FAULT, as Upsert:unavailable:5%";
-    while (known < sizeof methods / sizeof methods[0] && strcmp(methods[known], part.name) != 0)
-        known++;
-    if (known == sizeof methods / sizeof methods[0])
+    if (!is_method(part.name))
         return "no such method; give Upsert, Query, Fetch, ... or *";
     snprintf(rule->method, sizeof rule->method, "%s", part.name);
     if (!next_piece(&text, &part))
