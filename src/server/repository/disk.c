@@ -102,8 +102,8 @@ static bool
 write_aside(int dir, const char *path, const vmx_buffer *bytes, vmxd_status *status)
 {
     int fd = vmxd_disk_open(dir, path, O_WRONLY | O_CREAT | O_TRUNC, status);
-    bool done = fd >= 0 && vmxd_disk_write(fd, bytes->data, bytes->len, 0, path, status) &&
-                vmxd_disk_sync(fd, path, status);
+    bool done =
+        fd >= 0 && vmxd_disk_write(fd, bytes->data, bytes->len, 0, path, status) && vmxd_disk_sync(fd, path, status);
     if (fd >= 0)
         close(fd);
     if (!done)
