@@ -1,6 +1,6 @@
 /*
  * vecmux/vecmux.h: the whole library. Read in this order: types.h, config.h, client.h, op.h, index.h, result.h,
- * engine.h, log.h.
+ * engine.h, log.h, stats.h.
  */
 #ifndef VECMUX_VECMUX_H
 #define VECMUX_VECMUX_H
@@ -13,6 +13,7 @@
 #include <vecmux/op.h>
 #include <vecmux/result.h>
 #include <vecmux/source.h>
+#include <vecmux/stats.h>
 #include <vecmux/types.h>
 #include <vecmux/writer.h>
 

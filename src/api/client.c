@@ -75,6 +75,8 @@ client_destroy(vmx_host *host)
         vmx_pool_free(client->pool);
     vmx_latency_destroy(&client->caller.reads);
     vmx_engine_fini(&client->engine);
+    vmx_ledger_destroy(&client->ledger);
+    vmx_meter_free(client->caller.meter);
     vmx_buffer_free(&client->authorities);
     vmx_log_close(client->log);
     if (client->memory != NULL)
@@ -304,8 +306,10 @@ client_new(const vmx_config *config)
         return NULL;
     }
     vmx_latency_init(&client->caller.reads);
+    vmx_ledger_init(&client->ledger);
+    client->caller.meter = vmx_meter_new();
     client->config = vmx_config_copy(config);
-    if (client->config == NULL) {
+    if (client->config == NULL || client->caller.meter == NULL) {
         vmx_host_release(&client->host);
         return NULL;
     }
@@ -443,7 +447,7 @@ vmx_client_channel_count(const vmx_client *client)
 bool
 vmx_client_channel(const vmx_client *client, size_t i, vmx_channel_info *info)
 {
-    return vmx_pool_info(client->pool, i, info);
+    return vmx_pool_info(client->pool, i, vmx_client_now(client), info);
 }
 
 vmx_status

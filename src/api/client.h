@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "op/host.h"
 #include "rpc/call.h"
+#include "writer/ledger.h"
 
 struct vmx_client {
     vmx_host host; /* first */
@@ -29,6 +30,7 @@ struct vmx_client {
     vmx_transport *clock; /* whose time is not CLOCK_MONOTONIC; NULL: the transport's is, or there is none any more */
     vmx_pool *pool;
     vmx_memory *memory;   /* the budget of what is encoded */
+    vmx_ledger ledger;    /* of its writers */
     vmx_workers *workers; /* for slow things */
     vmx_engine engine;
     vmx_caller caller;

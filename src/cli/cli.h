@@ -30,6 +30,7 @@ extern const cli_command cli_command_delete;
 extern const cli_command cli_command_stats;
 extern const cli_command cli_command_namespace;
 extern const cli_command cli_command_config;
+extern const cli_command cli_command_metrics;
 extern const cli_command cli_command_version;
 
 /* One line on stderr, "vecmux: ...". A line break inside the text becomes a blank. */

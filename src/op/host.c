@@ -149,6 +149,15 @@ vmx_host_wait_idle(vmx_host *host, uint64_t deadline_us)
     }
 }
 
+size_t
+vmx_host_running_count(vmx_host *host)
+{
+    pthread_mutex_lock(&host->lock);
+    size_t count = host->locked.running_count;
+    pthread_mutex_unlock(&host->lock);
+    return count;
+}
+
 /* Adds one kind to the text; returns its new length. */
 static size_t
 append_kind(char *text, size_t size, size_t len, const char *name, size_t count)

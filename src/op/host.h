@@ -38,6 +38,7 @@ struct vmx_host {
     struct {
         vmx_op *running; /* newest first */
         size_t running_count;
+        vmx_queue *queues;
         bool closing; /* no operation starts any more */
         bool drained; /* vtable->drained was called, or is owed */
         bool owed;    /* ... by the thread that is driving */
@@ -76,6 +77,10 @@ vmx_host_cancel_all(vmx_host *host);
 /* Waits (and drives) until nothing runs; false when the time is over. */
 bool
 vmx_host_wait_idle(vmx_host *host, uint64_t deadline_us);
+
+/* How many operations run. */
+size_t
+vmx_host_running_count(vmx_host *host);
 
 /* "2 upsert, 1 query": what runs, by kind. */
 void

@@ -15,6 +15,7 @@
 struct vmx_queue {
     _Atomic size_t refs; /* the user's handle, and one for each op that completes here */
     vmx_host *host;
+    vmx_queue *prev, *next; /* in the host's list; host lock */
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -25,6 +26,7 @@ struct vmx_queue {
         bool signaled; /* the descriptor is readable */
         bool woken;    /* vmx_queue_wake, not yet seen */
         size_t pollers;
+        size_t count; /* events that wait */
         void (*wakeup)(void *user);
         void *wakeup_user;
         size_t wakeups_running;
@@ -33,6 +35,50 @@ struct vmx_queue {
 
 /* The queue whose wake-up function runs on this thread. */
 static _Thread_local vmx_queue *waking_here;
+
+/* --- the host's list ----------------------------------------------------------------------------------------------- */
+
+static void
+list(vmx_queue *queue)
+{
+    vmx_host *host = queue->host;
+    pthread_mutex_lock(&host->lock);
+    queue->next = host->locked.queues;
+    if (queue->next != NULL)
+        queue->next->prev = queue;
+    host->locked.queues = queue;
+    pthread_mutex_unlock(&host->lock);
+}
+
+static void
+unlist(vmx_queue *queue)
+{
+    vmx_host *host = queue->host;
+    pthread_mutex_lock(&host->lock);
+    if (queue->prev != NULL)
+        queue->prev->next = queue->next;
+    else
+        host->locked.queues = queue->next;
+    if (queue->next != NULL)
+        queue->next->prev = queue->prev;
+    pthread_mutex_unlock(&host->lock);
+}
+
+void
+vmx_queue_read(vmx_host *host, vmx_queue_figures *figures)
+{
+    *figures = (vmx_queue_figures){0};
+    pthread_mutex_lock(&host->lock);
+    for (vmx_queue *queue = host->locked.queues; queue != NULL; queue = queue->next) {
+        pthread_mutex_lock(&queue->lock);
+        figures->queues++;
+        figures->events += queue->locked.count;
+        pthread_mutex_unlock(&queue->lock);
+    }
+    pthread_mutex_unlock(&host->lock);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
 
 static vmx_status
 queue_init(vmx_queue *queue, vmx_host *host, vmx_error *error)
@@ -48,6 +94,7 @@ queue_init(vmx_queue *queue, vmx_host *host, vmx_error *error)
     pthread_mutex_init(&queue->lock, NULL);
     atomic_init(&queue->refs, 1);
     queue->host = vmx_host_acquire(host);
+    list(queue);
     return VMX_OK;
 }
 
@@ -78,6 +125,7 @@ vmx_queue_release(vmx_queue *queue)
 {
     if (atomic_fetch_sub_explicit(&queue->refs, 1, memory_order_acq_rel) != 1)
         return;
+    unlist(queue);
     close(queue->fd);
     pthread_cond_destroy(&queue->changed);
     pthread_mutex_destroy(&queue->lock);
@@ -97,6 +145,7 @@ static void
 link_locked(vmx_queue *queue, vmx_op *op)
 {
     op->queued = true;
+    queue->locked.count++;
     op->queue_next = NULL;
     op->queue_prev = queue->locked.tail;
     if (queue->locked.tail != NULL)
@@ -110,6 +159,7 @@ static void
 unlink_locked(vmx_queue *queue, vmx_op *op)
 {
     op->queued = false;
+    queue->locked.count--;
     if (op->queue_prev != NULL)
         op->queue_prev->queue_next = op->queue_next;
     else

@@ -20,6 +20,15 @@ vmx_queue_release(vmx_queue *queue);
 vmx_host *
 vmx_queue_host(const vmx_queue *queue);
 
+/* The queues of a host, and the events that wait in all of them. */
+typedef struct vmx_queue_figures {
+    size_t queues;
+    size_t events;
+} vmx_queue_figures;
+
+void
+vmx_queue_read(vmx_host *host, vmx_queue_figures *figures);
+
 /* Appends a finished op's event, unless the op was detached or the queue freed. */
 void
 vmx_queue_push(vmx_queue *queue, vmx_op *op);

@@ -120,7 +120,7 @@ record_end(vmx_attempt *attempt)
     if (record == NULL)
         return;
     record->grpc_code = attempt->reply.grpc_code;
-    record->ended_us = transport_of(call)->now(call->caller->transport);
+    record->ended_us = attempt->ended_us;
     if (attempt->record > 0 || record->grpc_code != VMX_GRPC_OK)
         record->peer = vmx_arena_str(&call->op->arena, attempt->reply.peer);
     else
@@ -145,12 +145,27 @@ vmx_call_record(const vmx_call *call, size_t i, vmx_attempt_info *info)
     return true;
 }
 
+static void
+count_end(const vmx_attempt *attempt)
+{
+    const vmx_call *call = attempt->call;
+    vmx_meter_attempt_end end = {
+        .why = attempt->why,
+        .grpc_code = attempt->reply.grpc_code,
+        .sent_bytes = attempt->sent_bytes,
+        .received_bytes = attempt->message.size_bytes,
+    };
+    vmx_meter_attempt(call->caller->meter, call->op->name, &end);
+}
+
 void
 vmx_attempt_end(vmx_attempt *attempt)
 {
     vmx_call *call = attempt->call;
     transport_of(call)->close(attempt->stream);
     attempt->stream = NULL;
+    attempt->ended_us = transport_of(call)->now(call->caller->transport);
+    count_end(attempt);
     if (!attempt->abandoned)
         record_end(attempt);
 }
@@ -215,7 +230,9 @@ vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_a
     attempt->call = call;
     attempt->ticket = ticket;
     attempt->abandoned = false;
+    attempt->why = why;
     attempt->hedge = why == VMX_ATTEMPT_HEDGE;
+    attempt->sent_bytes = call->request.message.size_bytes;
     attempt->ended_task.run = on_end;
     attempt->started_us = transport_of(call)->now(call->caller->transport);
     attempt->deadline_us = attempt_deadline(call, attempt->started_us);

@@ -16,6 +16,12 @@ is_enough(const vmx_budget *budget, int64_t milli_tokens)
     return budget->max_milli_tokens == 0 || milli_tokens > budget->max_milli_tokens / 2;
 }
 
+double
+vmx_budget_tokens(const vmx_budget *budget)
+{
+    return (double)atomic_load_explicit(&budget->milli_tokens, memory_order_relaxed) / MILLI;
+}
+
 bool
 vmx_budget_allows(const vmx_budget *budget)
 {

@@ -22,6 +22,10 @@ typedef struct vmx_budget {
 void
 vmx_budget_init(vmx_budget *budget, int64_t max_tokens, double ratio);
 
+/* How many are there now. */
+double
+vmx_budget_tokens(const vmx_budget *budget);
+
 bool
 vmx_budget_allows(const vmx_budget *budget);
 

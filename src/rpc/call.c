@@ -27,10 +27,19 @@ now_of(const vmx_call *call)
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */
 
+/* A success ended with its attempt, whose time is known. */
+static void
+count_end(const vmx_call *call)
+{
+    uint64_t ended_us = call->error->code == VMX_OK ? call->last->ended_us : now_of(call);
+    vmx_meter_call(call->caller->meter, call->op->name, call->error->code, ended_us - call->records.origin_us);
+}
+
 static void
 finish(vmx_call *call)
 {
     call->phase = VMX_CALL_IDLE;
+    count_end(call);
     vmx_message_clear(&call->request.message);
     call->done(call);
 }

@@ -22,6 +22,7 @@
 #include "rpc/pool.h"
 #include "rpc/request.h"
 #include "rpc/retry.h"
+#include "stats/meter.h"
 #include "transport/transport.h"
 
 /* What the calls of one client have in common. */
@@ -36,6 +37,7 @@ typedef struct vmx_caller {
     vmx_latency reads; /* for hedges after the 95th percentile */
     vmx_pace cancels;  /* of hedges that lost */
     vmx_log *log;      /* NULL: none */
+    vmx_meter *meter;  /* NULL: nothing is counted */
 } vmx_caller;
 
 typedef struct vmx_call vmx_call;
@@ -64,8 +66,10 @@ typedef struct vmx_attempt {
     vmx_stream *stream; /* while it is under way, else NULL */
     bool hedge;         /* sent while another was under way */
     bool abandoned;     /* it lost: nobody wants its end, which holds a reference on the op */
-    size_t record;      /* its place in the call's records, or VMX_NO_RECORD */
-    uint64_t started_us;
+    vmx_attempt_why why;
+    uint64_t sent_bytes;
+    size_t record; /* its place in the call's records, or VMX_NO_RECORD */
+    uint64_t started_us, ended_us;
     uint64_t deadline_us;
     vmx_task ended_task;
     vmx_arena arena; /* of `reply` */

@@ -372,25 +372,43 @@ vmx_pool_count(const vmx_pool *pool)
     return pool->count;
 }
 
+/* The link is only there while the pool is open. */
+static void
+read_link_locked(const vmx_link *link, uint64_t now_us, vmx_channel_info *info)
+{
+    info->state = link->state;
+    info->calls_in_flight = link->in_flight;
+    info->ejected = vmx_health_is_ejected(&link->health, now_us);
+}
+
 bool
-vmx_pool_info(vmx_pool *pool, size_t i, vmx_channel_info *info)
+vmx_pool_info(vmx_pool *pool, size_t i, uint64_t now_us, vmx_channel_info *info)
 {
     if (i >= pool->count)
         return false;
-    uint64_t now_us = pool->transport->vtable->now(pool->transport);
     const vmx_place *place = &pool->places[i];
     pthread_mutex_lock(&pool->lock);
     vmx_channel_info ours = {
-        .state = place->link->state,
-        .calls_in_flight = place->link->in_flight,
+        .state = VMX_CHANNEL_CLOSED,
         .calls_started = place->started,
         .reconnects = place->times_ready > 0 ? place->times_ready - 1 : 0,
         .ejections = place->ejections,
-        .ejected = vmx_health_is_ejected(&place->link->health, now_us),
     };
+    if (!pool->locked.closed)
+        read_link_locked(place->link, now_us, &ours);
     pthread_mutex_unlock(&pool->lock);
     vmx_sized_write(info, &ours, sizeof ours);
     return true;
+}
+
+void
+vmx_pool_read(vmx_pool *pool, vmx_pool_figures *figures)
+{
+    pthread_mutex_lock(&pool->lock);
+    *figures = (vmx_pool_figures){.gate_limit = pool->locked.gate.limit, .in_flight = pool->locked.gate.in_flight};
+    for (const vmx_pool_waiter *waiter = pool->locked.head; waiter != NULL; waiter = waiter->next)
+        figures->waiting++;
+    pthread_mutex_unlock(&pool->lock);
 }
 
 double

@@ -110,9 +110,19 @@ vmx_pool_last_failure(vmx_pool *pool, char *text, size_t size);
 size_t
 vmx_pool_count(const vmx_pool *pool);
 
-/* False when there is no channel `i`. */
+/* False when there is no channel `i`. `now_us` is the transport's time. Also after the pool was closed. */
 bool
-vmx_pool_info(vmx_pool *pool, size_t i, vmx_channel_info *info);
+vmx_pool_info(vmx_pool *pool, size_t i, uint64_t now_us, vmx_channel_info *info);
+
+/* The gate and the line before it, as they are now. */
+typedef struct vmx_pool_figures {
+    double gate_limit; /* 0: it stands open */
+    size_t in_flight;
+    size_t waiting;
+} vmx_pool_figures;
+
+void
+vmx_pool_read(vmx_pool *pool, vmx_pool_figures *figures);
 
 /* The gate's limit now; 0 while it stands open. */
 double

@@ -46,6 +46,7 @@ destroy(vmx_op *op)
 {
     vmx_writer *writer = (vmx_writer *)op;
     vmx_memory_unlisten(writer->parts.memory, &writer->listener);
+    vmx_ledger_leave(writer->parts.ledger, writer);
     if (writer->locked.open != NULL) /* opened, and never filled */
         vmx_batch_free(writer->locked.open);
     if (writer->dead_letters >= 0)
@@ -267,6 +268,7 @@ make_writer(const vmx_writer_parts *parts)
     writer->loop = transport->loops[parts->seed % transport->loop_count];
     writer->listener.kick = kick;
     vmx_memory_listen(parts->memory, &writer->listener);
+    vmx_ledger_enter(parts->ledger, writer);
     return writer;
 }
 

@@ -23,6 +23,7 @@
 #include "rpc/call.h"
 #include "writer/batch.h"
 #include "writer/ids.h"
+#include "writer/ledger.h"
 
 /* What a writer needs of the client that it belongs to. */
 typedef struct vmx_writer_parts {
@@ -31,6 +32,7 @@ typedef struct vmx_writer_parts {
     const vmx_engine *engine;
     vmx_memory *memory;
     vmx_workers *workers;
+    vmx_ledger *ledger;
     vmx_str name_space;
     int64_t call_timeout_ms;
     uint64_t seed;
@@ -74,6 +76,7 @@ struct vmx_writer {
     vmx_task letters_task;
     vmx_loop *loop;
     vmx_memory_listener listener;
+    vmx_writer *ledger_prev, *ledger_next; /* the ledger's lock */
     pthread_mutex_t lock;
     struct {
         vmx_batch *open;            /* being filled */

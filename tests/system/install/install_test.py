@@ -127,7 +127,7 @@ class InstallTest(unittest.TestCase):
         self.assertEqual(names("include/vecmux"), sorted(os.listdir(os.path.join(SOURCE, "include/vecmux"))))
         self.assertEqual([name for name in names(LIBDIR) if name.startswith("lib")],
                          [f"lib{library}.so{version}" for library in LIBRARIES for version in ("", ".0", ".0.1.0")])
-        documents = {"README.md", "LICENSE", "CHANGELOG.md", "CONFIGURATION.md"}
+        documents = {"README.md", "LICENSE", "CHANGELOG.md", "CONFIGURATION.md", "STATISTICS.md"}
         self.assertLessEqual(documents, set(names("share/doc/vecmux")))
 
 
