@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/sized.h"
-#include "wire/guard.h"
+#include "wire/text_check.h"
 
 #define MAX_ID_BYTES  512
 #define MAX_SPARSE    2048
@@ -35,7 +35,7 @@ vmx_check_id(const char *what, vmx_str id, vmx_error *error)
     if (id.len > MAX_ID_BYTES)
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id \"%.*s...\" has %zu bytes; at most %d are allowed",
                              what, vmx_error_clip(id), id.ptr, id.len, MAX_ID_BYTES);
-    if (memchr(id.ptr, '\0', id.len) != NULL || !vmx_utf8_valid(id))
+    if (!vmx_text_valid(id))
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id \"%.*s\" is not UTF-8 without NUL", what,
                              vmx_error_clip(id), id.ptr);
     return VMX_OK;

@@ -31,18 +31,33 @@ vmx_exchange_text(vmx_arena *scratch, vmx_str text)
     return (char *)(uintptr_t)vmx_arena_str(scratch, text).ptr;
 }
 
+static void
+copy_slices(const vmx_message *message, uint8_t *to)
+{
+    for (size_t i = 0; i < message->count; i++) {
+        memcpy(to, message->slices[i].data, message->slices[i].len);
+        to += message->slices[i].len;
+    }
+}
+
 vmx_str
 vmx_exchange_flatten(vmx_arena *arena, const vmx_message *message)
 {
     if (message->count == 1)
         return (vmx_str){(const char *)message->slices[0].data, message->size_bytes};
-    char *bytes = vmx_arena_alloc(arena, message->size_bytes);
-    size_t at = 0;
-    for (size_t i = 0; bytes != NULL && i < message->count; i++) {
-        memcpy(bytes + at, message->slices[i].data, message->slices[i].len);
-        at += message->slices[i].len;
-    }
-    return (vmx_str){bytes, message->size_bytes};
+    uint8_t *bytes = vmx_arena_alloc(arena, message->size_bytes);
+    if (bytes != NULL)
+        copy_slices(message, bytes);
+    return (vmx_str){(const char *)bytes, message->size_bytes};
+}
+
+vmx_status
+vmx_exchange_refuse_large(vmx_machine *machine, size_t reply_bytes, size_t needed_bytes)
+{
+    return vmx_error_set(machine->error, VMX_ERR_TOO_LARGE,
+                         "the server's reply of %zu bytes needs %zu bytes unpacked; at most %zu are allowed (16 times "
+                         "receive.limit.bytes)",
+                         reply_bytes, needed_bytes, machine->engine->limits.reply_bytes);
 }
 
 /* What comes from outside passes the guard; what it would become in memory has a bound. */
@@ -50,34 +65,43 @@ static vmx_status
 check_reply(vmx_machine *machine, const ProtobufCMessageDescriptor *descriptor, vmx_str bytes)
 {
     vmx_error why;
-    size_t unpacked_bytes, max_bytes = machine->engine->limits.reply_bytes;
+    size_t unpacked_bytes;
     if (vmx_guard_check(descriptor, (const uint8_t *)bytes.ptr, bytes.len, &unpacked_bytes, &why) != VMX_OK)
         return vmx_error_set(machine->error, VMX_ERR_PROTOCOL,
                              "the server's reply is not a valid %s: %s; is it a %s server?", descriptor->name,
                              why.message, machine->engine->vtable->name);
-    if (unpacked_bytes > max_bytes)
-        return vmx_error_set(machine->error, VMX_ERR_TOO_LARGE,
-                             "the server's reply of %zu bytes needs %zu bytes unpacked; at most %zu are allowed (16 "
-                             "times receive.limit.bytes)",
-                             bytes.len, unpacked_bytes, max_bytes);
-    return VMX_OK;
+    bool fits = unpacked_bytes <= machine->engine->limits.reply_bytes;
+    return fits ? VMX_OK : vmx_exchange_refuse_large(machine, bytes.len, unpacked_bytes);
 }
 
 bool
-vmx_exchange_keep(vmx_machine *machine, vmx_message *message, const ProtobufCMessageDescriptor *descriptor,
-                  vmx_str *bytes, vmx_step *next)
+vmx_exchange_keep(vmx_machine *machine, vmx_message *message, vmx_str *bytes, vmx_step *next)
 {
-    *bytes = vmx_exchange_flatten(machine->arena, message);
-    next->kind = VMX_STEP_DONE;
-    if (bytes->ptr == NULL) {
-        vmx_exchange_no_memory(machine, next);
-        return false;
-    }
-    if (check_reply(machine, descriptor, *bytes) != VMX_OK)
-        return false;
-    if (message->count == 1)
+    uint8_t *copy;
+    size_t size_bytes = message->size_bytes;
+    if (message->count == 1) {
         vmx_message_move(&machine->kept, message);
+    } else {
+        vmx_block *block = vmx_block_new(size_bytes, &copy);
+        if (block == NULL) {
+            vmx_exchange_no_memory(machine, next);
+            return false;
+        }
+        copy_slices(message, copy);
+        vmx_message_init_one(&machine->kept, block, copy, size_bytes);
+    }
+    *bytes = (vmx_str){(const char *)machine->kept.slices[0].data, size_bytes};
     return true;
+}
+
+void
+vmx_exchange_explain(vmx_machine *machine, const vmx_message *message, const ProtobufCMessageDescriptor *descriptor)
+{
+    vmx_str bytes = vmx_exchange_flatten(machine->arena, message);
+    if (bytes.ptr == NULL)
+        vmx_error_no_memory(machine->error);
+    else if (check_reply(machine, descriptor, bytes) == VMX_OK)
+        vmx_error_set(machine->error, VMX_ERR_PROTOCOL, "the server's reply is not a valid %s", descriptor->name);
 }
 
 void *

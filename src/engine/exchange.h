@@ -27,12 +27,19 @@ vmx_exchange_unpack(vmx_machine *machine, const vmx_message *message, const Prot
                     vmx_step *next);
 
 /*
- * Checks a reply and keeps it in the machine, for results that point into it. False: machine->error says why and the
- * step is DONE.
+ * Keeps a reply in the machine, in one piece, for a result that points into it: a copy when it came in several. It is not
+ * checked. False: memory is out and the step is DONE.
  */
 bool
-vmx_exchange_keep(vmx_machine *machine, vmx_message *message, const ProtobufCMessageDescriptor *descriptor,
-                  vmx_str *bytes, vmx_step *next);
+vmx_exchange_keep(vmx_machine *machine, vmx_message *message, vmx_str *bytes, vmx_step *next);
+
+/* Says in machine->error what is wrong with a reply that a decoder refused, by the guard. */
+void
+vmx_exchange_explain(vmx_machine *machine, const vmx_message *message, const ProtobufCMessageDescriptor *descriptor);
+
+/* Says in machine->error that a reply would need more memory than it may. */
+vmx_status
+vmx_exchange_refuse_large(vmx_machine *machine, size_t reply_bytes, size_t needed_bytes);
 
 /* The operation has ended; machine->error says how: VMX_OK since the last call succeeded, or why not. */
 void

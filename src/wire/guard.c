@@ -4,15 +4,10 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/utf8.h"
+#include "wire/checked_reader.h"
+#include "wire/text_check.h"
 
-/* Wire types: protobuf.dev/programming-guides/encoding. 3 and 4 are groups, which proto3 does not have. */
-enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_LENGTH = 2, WIRE_FIXED32 = 5 };
-
-#define MAX_TAG_BYTES    5 /* protobuf-c reads no more of a tag or a length */
-#define MAX_VARINT_BYTES 10
-#define MAX_FIELD_NUMBER 536870911
-#define ALIGNMENT        16
+#define ALIGNMENT 16
 
 /*
  * protobuf-c lists the fields of a message before it reads them: the first 16 on the stack, the others in memory of the
@@ -77,23 +72,6 @@ refuse(const guard_walk *walk, const guard_level *level, const uint8_t *at, cons
     return NULL;
 }
 
-/* Reads a varint of at most `max_bytes`; returns where it ends, NULL if it does not, or overflows. */
-static const uint8_t *
-read_varint(const uint8_t *at, const uint8_t *end, size_t max_bytes, uint64_t *value)
-{
-    uint64_t result = 0;
-    for (size_t i = 0; i < max_bytes && at + i < end; i++) {
-        if (i == MAX_VARINT_BYTES - 1 && at[i] > 1)
-            return NULL;
-        result |= (uint64_t)(at[i] & 0x7F) << (7 * i);
-        if (at[i] < 0x80) {
-            *value = result;
-            return at + i + 1;
-        }
-    }
-    return NULL;
-}
-
 static unsigned
 wire_type_of(ProtobufCType type)
 {
@@ -101,17 +79,17 @@ wire_type_of(ProtobufCType type)
     case PROTOBUF_C_TYPE_FIXED32:
     case PROTOBUF_C_TYPE_SFIXED32:
     case PROTOBUF_C_TYPE_FLOAT:
-        return WIRE_FIXED32;
+        return VMX_WIRE_32BIT;
     case PROTOBUF_C_TYPE_FIXED64:
     case PROTOBUF_C_TYPE_SFIXED64:
     case PROTOBUF_C_TYPE_DOUBLE:
-        return WIRE_FIXED64;
+        return VMX_WIRE_64BIT;
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE:
-        return WIRE_LENGTH;
+        return VMX_WIRE_BYTES;
     default:
-        return WIRE_VARINT;
+        return VMX_WIRE_VARINT;
     }
 }
 
@@ -140,11 +118,10 @@ static const uint8_t *
 check_string(const guard_walk *walk, const guard_level *level, const uint8_t *at, size_t len)
 {
     vmx_str text = {(const char *)at, len};
-    if (len && memchr(at, '\0', len))
-        return refuse(walk, level, at, "a string with a NUL byte");
-    if (!vmx_utf8_valid(text))
-        return refuse(walk, level, at, "a string that is not UTF-8");
-    return at + len;
+    if (vmx_text_valid(text))
+        return at + len;
+    bool nul = memchr(at, '\0', len) != NULL;
+    return refuse(walk, level, at, nul ? "a string with a NUL byte" : "a string that is not UTF-8");
 }
 
 /* The elements of a packed field, [at, end). */
@@ -154,16 +131,16 @@ check_packed(guard_walk *walk, const guard_level *level, const uint8_t *at, cons
     ProtobufCType type = level->field->type;
     unsigned wire = wire_type_of(type);
     size_t count = 0;
-    if (wire == WIRE_VARINT) {
+    if (wire == VMX_WIRE_VARINT) {
         uint64_t value;
         for (const uint8_t *next = at; next < end; count++) {
             const uint8_t *element = next;
-            next = read_varint(next, end, MAX_VARINT_BYTES, &value);
+            next = vmx_checked_varint(next, end, VMX_MAX_VARINT_BYTES, &value);
             if (!next)
                 return refuse(walk, level, element, "a malformed number");
         }
     } else {
-        size_t width = wire == WIRE_FIXED32 ? 4 : 8;
+        size_t width = wire == VMX_WIRE_32BIT ? 4 : 8;
         count = (size_t)(end - at) / width;
         if ((size_t)(end - at) % width)
             return refuse(walk, level, at, "a packed field with a broken last element");
@@ -214,7 +191,7 @@ check_content(guard_walk *walk, guard_level *level, const uint8_t *at, size_t le
     }
 }
 
-/* Where a value of this wire type ends; for WIRE_LENGTH *content is where its bytes begin. */
+/* Where a value of this wire type ends; for VMX_WIRE_BYTES *content is where its bytes begin. */
 static const uint8_t *
 skip_value(const guard_walk *walk, const guard_level *level, unsigned wire, const uint8_t *at, const uint8_t *end,
            const uint8_t **content)
@@ -223,15 +200,15 @@ skip_value(const guard_walk *walk, const guard_level *level, unsigned wire, cons
     size_t left = (size_t)(end - at);
     *content = at;
     switch (wire) {
-    case WIRE_VARINT:
-        at = read_varint(at, end, MAX_VARINT_BYTES, &value);
+    case VMX_WIRE_VARINT:
+        at = vmx_checked_varint(at, end, VMX_MAX_VARINT_BYTES, &value);
         return at ? at : refuse(walk, level, *content, "a malformed number");
-    case WIRE_FIXED32:
+    case VMX_WIRE_32BIT:
         return left >= 4 ? at + 4 : refuse(walk, level, at, "a number that is cut off");
-    case WIRE_FIXED64:
+    case VMX_WIRE_64BIT:
         return left >= 8 ? at + 8 : refuse(walk, level, at, "a number that is cut off");
-    case WIRE_LENGTH:
-        *content = read_varint(at, end, MAX_TAG_BYTES, &value);
+    case VMX_WIRE_BYTES:
+        *content = vmx_checked_varint(at, end, VMX_MAX_TAG_BYTES, &value);
         if (!*content)
             return refuse(walk, level, at, "a malformed length");
         if (value > (uint64_t)(end - *content))
@@ -277,11 +254,11 @@ check_field(guard_walk *walk, guard_level *level, unsigned wire, const uint8_t *
         return next;
     }
     unsigned declared = wire_type_of(field->type);
-    bool packed = wire == WIRE_LENGTH && field->label == PROTOBUF_C_LABEL_REPEATED && declared != WIRE_LENGTH;
+    bool packed = wire == VMX_WIRE_BYTES && field->label == PROTOBUF_C_LABEL_REPEATED && declared != VMX_WIRE_BYTES;
     if (wire != declared && !packed)
         return refuse(walk, level, at, "a wire type other than the declared one");
     bool again = note_occurrence(walk, level, wire);
-    return wire == WIRE_LENGTH ? check_content(walk, level, content, (size_t)(next - content), again) : next;
+    return wire == VMX_WIRE_BYTES ? check_content(walk, level, content, (size_t)(next - content), again) : next;
 }
 
 /* The pieces of 32, 64, ... entries that protobuf-c makes for its list of the message's fields. */
@@ -301,8 +278,8 @@ check_message(guard_walk *walk, guard_level *level, const uint8_t *at, const uin
     count_allocation(walk, level->descriptor->sizeof_message);
     while (at < end) {
         uint64_t tag;
-        const uint8_t *value = read_varint(at, end, MAX_TAG_BYTES, &tag);
-        if (!value || tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER) {
+        const uint8_t *value = vmx_checked_varint(at, end, VMX_MAX_TAG_BYTES, &tag);
+        if (!value || tag >> 3 == 0 || tag >> 3 > VMX_MAX_FIELD_NUMBER) {
             level->field = NULL;
             level->number = 0;
             return refuse(walk, level, at, "a malformed tag");
@@ -332,23 +309,4 @@ vmx_guard_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *byt
     if (unpacked_bytes)
         *unpacked_bytes = walk.unpacked_bytes;
     return good ? VMX_OK : VMX_ERR_PROTOCOL;
-}
-
-bool
-vmx_utf8_valid(vmx_str text)
-{
-    const unsigned char *at = (const unsigned char *)text.ptr;
-    for (size_t left = text.len; left;) {
-        uint64_t eight;
-        size_t width = 8;
-        if (left >= 8)
-            memcpy(&eight, at, 8);
-        if (left < 8 || (eight & UINT64_C(0x8080808080808080)))
-            width = vmx_utf8_character(at, left);
-        if (width == 0)
-            return false;
-        at += width;
-        left -= width;
-    }
-    return true;
 }

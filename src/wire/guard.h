@@ -25,8 +25,4 @@ vmx_status
 vmx_guard_check(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes, size_t len, size_t *unpacked_bytes,
                 vmx_error *error);
 
-/* True if `text` is valid UTF-8 (no surrogates, no overlong forms). */
-bool
-vmx_utf8_valid(vmx_str text);
-
 #endif

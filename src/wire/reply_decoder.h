@@ -1,10 +1,10 @@
 /*
- * wire/reply_decoder.h: Pinecone's large replies (QueryResponse, FetchResponse, FetchByMetadataResponse) straight into an
- * arena, where protobuf-c would make many small structs.
+ * wire/reply_decoder.h: Pinecone's large replies (QueryResponse, FetchResponse, FetchByMetadataResponse) in one walk that
+ * checks and reads, where the guard and protobuf-c would walk twice and make many small structs.
  *
- * The bytes have passed the guard (wire/guard.h) for the reply's descriptor. Texts and metadata point into the bytes, so
- * these must live as long as the result; numbers are copied into the arena, because wire bytes are not aligned. Where a
- * field stands twice that may stand once, which no writer makes, the last counts.
+ * The bytes may be foreign. What the guard (wire/guard.h) refuses for the reply's descriptor is refused, and nothing else.
+ * Texts, metadata and, where they are aligned, values point into the bytes, so these must live as long as the result; other
+ * numbers are copied into the arena. Where a field stands twice that may stand once, which no writer makes, the last counts.
  */
 #ifndef VMX_WIRE_REPLY_DECODER_H
 #define VMX_WIRE_REPLY_DECODER_H
@@ -32,15 +32,29 @@ typedef struct vmx_decoded {
     uint32_t read_units, egress_bytes;
 } vmx_decoded;
 
-/* False when memory is out. */
-bool
-vmx_query_reply_decode(vmx_str bytes, vmx_arena *arena, vmx_decoded *decoded);
+typedef enum vmx_reply_kind {
+    VMX_REPLY_QUERY = 0,
+    VMX_REPLY_FETCH = 1,
+    VMX_REPLY_FETCH_BY_METADATA = 2
+} vmx_reply_kind;
 
-/* FetchResponse and FetchByMetadataResponse, which has one field more. */
-bool
-vmx_fetch_reply_decode(vmx_str bytes, vmx_arena *arena, vmx_decoded *decoded);
+/* What a reply is decoded with. */
+typedef struct vmx_decoder {
+    vmx_arena *arena;
+    size_t max_bytes;    /* that the result may need besides the reply's own bytes */
+    size_t needed_bytes; /* what it needed, as far as it came */
+    bool may_move; /* the bytes are writable, and nobody else's: values are moved, by up to 3 bytes, to where floats may
+                            stand, instead of being copied */
+} vmx_decoder;
 
-/* One record as the encoder wrote it: a Vector field with tag and length, of our own making. */
+/*
+ * Errors: VMX_ERR_PROTOCOL (the guard says where and why), VMX_ERR_TOO_LARGE (more than max_bytes are needed),
+ * VMX_ERR_NO_MEMORY. Then *decoded holds nothing of use.
+ */
+vmx_status
+vmx_reply_decode(vmx_decoder *decoder, vmx_reply_kind kind, vmx_str bytes, vmx_decoded *decoded);
+
+/* One record as the encoder wrote it: a Vector field with tag and length, of our own making. False when memory is out. */
 bool
 vmx_vector_field_decode(vmx_str bytes, vmx_arena *arena, vmx_match *match);
 

@@ -4,8 +4,10 @@
 
 #include "core/error.h"
 #include "core/number.h"
-#include "wire/field_reader.h"
+#include "wire/checked_reader.h"
+#include "wire/guard.h"
 #include "wire/struct_json.h"
+#include "wire/text_check.h"
 
 /* Field numbers. */
 enum { STRUCT_FIELDS = 1, ENTRY_KEY = 1, ENTRY_VALUE = 2, LIST_VALUES = 1 };
@@ -28,6 +30,82 @@ vmx_struct_bytes_from_json(vmx_arena *arena, vmx_str text, const char *what, vmx
     }
     vmx_arena_reset(&scratch);
     return status;
+}
+
+/* --- checks -------------------------------------------------------------------------------------------------------- */
+
+static bool
+list_is_good(vmx_str bytes, unsigned depth);
+
+static bool
+text_is_good(const vmx_field *field)
+{
+    return field->type == VMX_WIRE_BYTES && vmx_text_valid(field->bytes);
+}
+
+/* A field of a Value, which is a message at `depth`. */
+static bool
+kind_is_good(const vmx_field *field, unsigned depth)
+{
+    switch (field->number) {
+    case VALUE_NULL:
+    case VALUE_BOOL:
+        return field->type == VMX_WIRE_VARINT;
+    case VALUE_NUMBER:
+        return field->type == VMX_WIRE_64BIT;
+    case VALUE_STRING:
+        return text_is_good(field);
+    case VALUE_STRUCT:
+        return field->type == VMX_WIRE_BYTES && vmx_struct_bytes_check(field->bytes, depth + 1);
+    case VALUE_LIST:
+        return field->type == VMX_WIRE_BYTES && list_is_good(field->bytes, depth + 1);
+    default:
+        return true;
+    }
+}
+
+static bool
+value_is_good(const vmx_field *of, unsigned depth)
+{
+    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
+    bool good = of->type == VMX_WIRE_BYTES && depth <= VMX_GUARD_MAX_DEPTH;
+    for (vmx_field field; good && vmx_checked_next(&reader, &field);)
+        good = kind_is_good(&field, depth);
+    return good && !reader.broken;
+}
+
+static bool
+list_is_good(vmx_str bytes, unsigned depth)
+{
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    bool good = depth <= VMX_GUARD_MAX_DEPTH;
+    for (vmx_field field; good && vmx_checked_next(&reader, &field);)
+        good = field.number != LIST_VALUES || value_is_good(&field, depth + 1);
+    return good && !reader.broken;
+}
+
+static bool
+entry_is_good(const vmx_field *of, unsigned depth)
+{
+    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
+    bool good = of->type == VMX_WIRE_BYTES && depth <= VMX_GUARD_MAX_DEPTH;
+    for (vmx_field field; good && vmx_checked_next(&reader, &field);) {
+        if (field.number == ENTRY_KEY)
+            good = text_is_good(&field);
+        else if (field.number == ENTRY_VALUE)
+            good = value_is_good(&field, depth + 1);
+    }
+    return good && !reader.broken;
+}
+
+bool
+vmx_struct_bytes_check(vmx_str bytes, unsigned depth)
+{
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    bool good = depth <= VMX_GUARD_MAX_DEPTH;
+    for (vmx_field field; good && vmx_checked_next(&reader, &field);)
+        good = field.number != STRUCT_FIELDS || entry_is_good(&field, depth + 1);
+    return good && !reader.broken;
 }
 
 /* --- to JSON; the guard has limited the depth ---------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "core/suite.h"
 #include "wire/arena_allocator.h"
 #include "wire/guard.h"
+#include "wire/text_check.h"
 #include "wire/wire_bytes.h"
 
 static vmx_error error;

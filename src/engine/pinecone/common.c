@@ -95,10 +95,9 @@ vmx_pinecone_str(const char *text)
     return text == NULL ? VMX_STR("") : vmx_str_from(text);
 }
 
-void
-vmx_pinecone_note_decoded(vmx_machine *machine, const vmx_decoded *decoded, const vmx_reply *reply, vmx_step *next)
+static void
+note_decoded(vmx_result *result, const vmx_decoded *decoded)
 {
-    vmx_result *result = machine->result;
     result->matches = decoded->matches;
     result->match_count = decoded->match_count;
     result->next_token = decoded->next_token;
@@ -106,6 +105,36 @@ vmx_pinecone_note_decoded(vmx_machine *machine, const vmx_decoded *decoded, cons
     result->read_units = decoded->read_units;
     result->has_egress_bytes = decoded->has_egress_bytes;
     result->egress_bytes = decoded->egress_bytes;
-    vmx_pinecone_note_lsn(machine, reply);
+}
+
+void
+vmx_pinecone_decode(vmx_machine *machine, vmx_message *message, vmx_reply_kind kind, const vmx_reply *reply,
+                    vmx_step *next)
+{
+    static const ProtobufCMessageDescriptor *const descriptors[] = {
+        [VMX_REPLY_QUERY] = &pinecone__query_response__descriptor,
+        [VMX_REPLY_FETCH] = &pinecone__fetch_response__descriptor,
+        [VMX_REPLY_FETCH_BY_METADATA] = &pinecone__fetch_by_metadata_response__descriptor,
+    };
+    vmx_str bytes;
+    vmx_decoded decoded;
+    vmx_decoder decoder = {.arena = machine->arena, .max_bytes = machine->engine->limits.reply_bytes};
+    if (!vmx_exchange_keep(machine, message, &bytes, next))
+        return;
+    decoder.may_move = message->count > 0; /* what was kept is a copy */
     vmx_exchange_done(machine, next);
+    switch (vmx_reply_decode(&decoder, kind, bytes, &decoded)) {
+    case VMX_OK:
+        note_decoded(machine->result, &decoded);
+        vmx_pinecone_note_lsn(machine, reply);
+        break;
+    case VMX_ERR_TOO_LARGE:
+        vmx_exchange_refuse_large(machine, bytes.len, decoder.needed_bytes);
+        break;
+    case VMX_ERR_PROTOCOL: /* of a copy, values may have been moved already */
+        vmx_exchange_explain(machine, decoder.may_move ? message : &machine->kept, descriptors[kind]);
+        break;
+    default:
+        vmx_error_no_memory(machine->error);
+    }
 }

@@ -6,29 +6,15 @@
 #define MAX_LIMIT 10000
 
 static void
-take_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply,
-           const ProtobufCMessageDescriptor *descriptor, vmx_step *next)
-{
-    vmx_str bytes;
-    vmx_decoded decoded;
-    if (!vmx_exchange_keep(machine, message, descriptor, &bytes, next))
-        return;
-    if (vmx_fetch_reply_decode(bytes, machine->arena, &decoded))
-        vmx_pinecone_note_decoded(machine, &decoded, reply, next);
-    else
-        vmx_exchange_no_memory(machine, next);
-}
-
-static void
 on_fetched(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
-    take_reply(machine, message, reply, &pinecone__fetch_response__descriptor, next);
+    vmx_pinecone_decode(machine, message, VMX_REPLY_FETCH, reply, next);
 }
 
 static void
 on_fetched_by_metadata(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
-    take_reply(machine, message, reply, &pinecone__fetch_by_metadata_response__descriptor, next);
+    vmx_pinecone_decode(machine, message, VMX_REPLY_FETCH_BY_METADATA, reply, next);
 }
 
 static vmx_status

@@ -44,9 +44,13 @@ vmx_pinecone_note_page(vmx_machine *machine, const Pinecone__Pagination *paginat
 vmx_str
 vmx_pinecone_str(const char *text);
 
-/* Matches, usage and page token become the result; the operation has succeeded. */
+/*
+ * Checks a reply of records and keeps it in the machine; matches, usage and page token become the result, which points into
+ * it. The step is DONE; machine->error says whether it went well.
+ */
 void
-vmx_pinecone_note_decoded(vmx_machine *machine, const vmx_decoded *decoded, const vmx_reply *reply, vmx_step *next);
+vmx_pinecone_decode(vmx_machine *machine, vmx_message *message, vmx_reply_kind kind, const vmx_reply *reply,
+                    vmx_step *next);
 
 /* vmx_engine_vtable.read_written */
 bool

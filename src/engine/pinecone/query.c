@@ -8,14 +8,7 @@
 static void
 on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
-    vmx_str bytes;
-    vmx_decoded decoded;
-    if (!vmx_exchange_keep(machine, message, &pinecone__query_response__descriptor, &bytes, next))
-        return;
-    if (vmx_query_reply_decode(bytes, machine->arena, &decoded))
-        vmx_pinecone_note_decoded(machine, &decoded, reply, next);
-    else
-        vmx_exchange_no_memory(machine, next);
+    vmx_pinecone_decode(machine, message, VMX_REPLY_QUERY, reply, next);
 }
 
 /* Exactly one way of saying what is looked for. */
