@@ -1,6 +1,7 @@
 #include "wire/vector_encoder.h"
 
 #include "core/alloc.h"
+#include "wire/sparse_encoder.h"
 #include "wire/varint.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats in memory are taken for floats on the wire");
@@ -8,7 +9,6 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats in memory are 
 /* Field numbers. */
 enum { VECTORS = 1, NAMESPACE = 2 };                          /* of UpsertRequest */
 enum { ID = 1, VALUES = 2, METADATA = 3, SPARSE_VALUES = 4 }; /* of Vector */
-enum { SPARSE_INDICES = 1, SPARSE_NUMBERS = 2 };              /* of SparseValues */
 
 /* --- sizes --------------------------------------------------------------------------------------------------------- */
 
@@ -25,23 +25,15 @@ field_size_unless_empty(size_t content_bytes)
     return content_bytes > 0 ? vmx_field_size(content_bytes) : 0;
 }
 
-static size_t
-sparse_size(const vmx_vector_item *item)
-{
-    return field_size_unless_empty(item->sparse_size) + field_size_unless_empty(bytes_of(item->sparse.len));
-}
-
 void
 vmx_vector_item_measure(vmx_vector_item *item)
 {
-    item->sparse_size = 0;
-    for (size_t i = 0; i < item->sparse.len; i++)
-        item->sparse_size += vmx_varint_size(item->sparse.indices[i]);
+    item->sparse_size = vmx_sparse_indices_size(item->sparse);
     item->size = field_size_unless_empty(item->id.len) + field_size_unless_empty(bytes_of(item->values.len));
     if (item->metadata.ptr != NULL)
         item->size += vmx_field_size(item->metadata.len);
     if (item->sparse.len > 0)
-        item->size += vmx_field_size(sparse_size(item));
+        item->size += vmx_field_size(vmx_sparse_size(item->sparse, item->sparse_size));
 }
 
 size_t
@@ -87,16 +79,6 @@ end_run(writer *w)
     w->run = w->at;
 }
 
-static uint8_t *
-write_sparse(const vmx_vector_item *item, uint8_t *at)
-{
-    at = vmx_field_begin(at, SPARSE_VALUES, sparse_size(item));
-    at = vmx_field_begin(at, SPARSE_INDICES, item->sparse_size);
-    for (size_t i = 0; i < item->sparse.len; i++)
-        at = vmx_varint_write(at, item->sparse.indices[i]);
-    return vmx_field_write(at, SPARSE_NUMBERS, item->sparse.values, bytes_of(item->sparse.len));
-}
-
 uint8_t *
 vmx_vector_write_before(const vmx_vector_item *item, uint8_t *at)
 {
@@ -111,7 +93,7 @@ vmx_vector_write_after(const vmx_vector_item *item, uint8_t *at)
 {
     if (item->metadata.ptr != NULL)
         at = vmx_field_write(at, METADATA, item->metadata.ptr, item->metadata.len);
-    return item->sparse.len > 0 ? write_sparse(item, at) : at;
+    return item->sparse.len > 0 ? vmx_sparse_write(at, SPARSE_VALUES, item->sparse, item->sparse_size) : at;
 }
 
 size_t

@@ -1,6 +1,8 @@
 #include "core/error.h"
 #include "engine/check.h"
 #include "engine/pinecone/pinecone.h"
+#include "wire/query_encoder.h"
+#include "wire/struct_bytes.h"
 
 #define MAX_TOP_K      10000
 #define MAX_CANDIDATES 100000
@@ -47,33 +49,24 @@ check_numbers(const vmx_query *query, vmx_error *error)
     return VMX_OK;
 }
 
-static void
-fill_options(const vmx_query *query, Pinecone__QueryRequest *request)
-{
-    request->top_k = query->top_k;
-    request->include_values = query->include_values;
-    request->include_metadata = query->include_metadata;
-    request->n_vector = query->dense.len;
-    request->vector = (float *)(uintptr_t)query->dense.ptr;
-    if (query->scan_factor != 0) {
-        request->_scan_factor_case = PINECONE__QUERY_REQUEST___SCAN_FACTOR_SCAN_FACTOR;
-        request->scan_factor = query->scan_factor;
-    }
-    if (query->max_candidates != 0) {
-        request->_max_candidates_case = PINECONE__QUERY_REQUEST___MAX_CANDIDATES_MAX_CANDIDATES;
-        request->max_candidates = query->max_candidates;
-    }
-}
-
+/* Borrows everything but the filter, whose packed bytes are in `scratch`. */
 static vmx_status
-fill_request(vmx_arena *scratch, const vmx_query *query, Pinecone__QueryRequest *request, vmx_error *error)
+fill_item(vmx_arena *scratch, const vmx_query *query, vmx_str name_space, vmx_query_item *item, vmx_error *error)
 {
-    fill_options(query, request);
-    if (query->id.len > 0 && (request->id = vmx_exchange_text(scratch, query->id)) == NULL)
-        return vmx_error_no_memory(error);
-    vmx_status status = vmx_pinecone_sparse(scratch, query->sparse, &request->sparse_vector, error);
-    return status == VMX_OK ? vmx_pinecone_struct(scratch, query->filter, "query: filter", &request->filter, error)
-                            : status;
+    *item = (vmx_query_item){
+        .name_space = name_space,
+        .id = query->id,
+        .dense = query->dense,
+        .sparse = query->sparse,
+        .top_k = query->top_k,
+        .max_candidates = query->max_candidates,
+        .scan_factor = query->scan_factor,
+        .include_values = query->include_values,
+        .include_metadata = query->include_metadata,
+    };
+    return query->filter.len == 0
+               ? VMX_OK
+               : vmx_struct_bytes_from_json(scratch, query->filter, "query: filter", &item->filter, error);
 }
 
 vmx_status
@@ -89,12 +82,14 @@ vmx_pinecone_query(vmx_machine *machine, const vmx_query *query, vmx_step *first
     if (status != VMX_OK)
         return status;
     vmx_arena scratch = {0};
-    Pinecone__QueryRequest request = PINECONE__QUERY_REQUEST__INIT;
-    request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
+    vmx_query_item item;
     machine->on_reply = on_reply;
-    status = fill_request(&scratch, query, &request, machine->error);
-    if (status == VMX_OK)
-        status = vmx_exchange_call(machine, "/VectorService/Query", &request.base, false, true, first);
+    status = fill_item(&scratch, query, machine->name_space, &item, machine->error);
+    if (status == VMX_OK && !vmx_query_encode(&item, &first->request.message))
+        status = vmx_error_no_memory(machine->error);
+    first->kind = VMX_STEP_CALL;
+    first->request.method = "/VectorService/Query";
+    first->request.idempotent = true;
     vmx_arena_reset(&scratch);
     return status;
 }

@@ -1,0 +1,51 @@
+/*
+ * tests/wire/oracle.h: what the hand-written encoders and the decoder are held against: protobuf-c, and the guard. For the
+ * property tests and the fuzz targets. Everything made lies in `arena`.
+ */
+#ifndef VMX_TESTS_WIRE_ORACLE_H
+#define VMX_TESTS_WIRE_ORACLE_H
+
+#include <pinecone/vector_service.pb-c.h>
+
+#include "core/arena.h"
+#include "wire/query_encoder.h"
+#include "wire/reply_decoder.h"
+#include "wire/vector_encoder.h"
+
+/* Prints what is not so and aborts: fuzz targets have no other way. */
+#define ORACLE_CHECK(condition)                                                                                        \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            oracle_fail(__FILE__, __LINE__, #condition);                                                               \
+    } while (0)
+
+_Noreturn void
+oracle_fail(const char *file, int line, const char *condition);
+
+/* The item as protobuf-c has it; it borrows, and its strings must end in NUL. */
+Pinecone__Vector *
+oracle_vector(vmx_arena *arena, const vmx_vector_item *item);
+
+/* The bytes of requests, by protobuf-c. Texts must end in NUL. */
+vmx_str
+oracle_upsert(vmx_arena *arena, const vmx_vector_item *items, size_t count, const char *name_space);
+vmx_str
+oracle_query(vmx_arena *arena, const vmx_query_item *query);
+vmx_str
+oracle_pack(vmx_arena *arena, const ProtobufCMessage *message);
+
+/*
+ * Decodes any bytes, which lie `offset` bytes behind an aligned place and may be moved there or not. The guard must come to
+ * the same verdict, and protobuf-c to the same content (which is not compared where a message stands twice that may
+ * stand once: protobuf-c merges the two). Returns the verdict.
+ */
+vmx_status
+oracle_check_reply(vmx_arena *arena, vmx_reply_kind kind, vmx_str bytes, size_t offset, bool may_move);
+
+/* Encodes, and compares with protobuf-c's bytes; with a lender, checks what is referenced, and that it is given back once. */
+void
+oracle_check_upsert(vmx_arena *arena, const vmx_vector_item *items, size_t count, const char *name_space, bool lent);
+void
+oracle_check_query(vmx_arena *arena, const vmx_query_item *query);
+
+#endif
