@@ -251,6 +251,42 @@ START_TEST(stalled_peer_delays_neither_deadline_nor_memory)
 }
 END_TEST
 
+/* Likewise many calls with small requests, which go out in one batch each: the core keeps the ends of those that it has
+ * begun to write. Every fourth is cancelled. */
+START_TEST(stalled_peer_delays_no_small_call)
+{
+    enum { CALLS = 4000, SIZE = 3000 };
+    harness_open_bare(&h, (test_kind)_i);
+    raw_server *server = raw_server_start(RAW_STOP_READING);
+    char target[64];
+    vmx_channel_options options = harness_options(target, raw_server_port(server));
+    options.keepalive_timeout_ms = (int64_t)(3000 * test_slowness());
+    h.chan = harness_chan_open(&h, &options);
+    h.vtable->channel_connect(h.chan->channel);
+    ck_assert(harness_wait_state(h.chan, VMX_CHANNEL_READY, 5000));
+    test_record *records = calloc(CALLS, sizeof *records);
+    uint64_t start_us = harness_after(&h, 0), deadline_us = 500000 * test_slowness();
+    for (unsigned i = 0; i < CALLS; i++) {
+        vmx_message message = make_message(SIZE, i);
+        record_start(
+            &records[i], &h,
+            (vmx_stream_options){.method = "/test/Echo", .request = &message, .deadline_us = start_us + deadline_us});
+        vmx_message_clear(&message);
+    }
+    for (unsigned i = 0; i < CALLS; i += 4)
+        h.vtable->cancel(records[i].stream);
+    for (unsigned i = 0; i < CALLS; i++) {
+        ck_assert(record_wait_end(&records[i], 5000 + deadline_us / 1000));
+        ck_assert_int_eq(records[i].code, i % 4 == 0 ? VMX_GRPC_CANCELLED : VMX_GRPC_DEADLINE_EXCEEDED);
+        ck_assert_uint_lt(records[i].ended_us - start_us, deadline_us + 1000000 * test_slowness());
+        record_close(&records[i]);
+    }
+    free(records);
+    raw_server_stop(server);
+    harness_close(&h);
+}
+END_TEST
+
 /* The same, but shut down at once: shutdown returns when the core has let go of everything. */
 START_TEST(shutdown_waits_for_a_stalled_peer)
 {
@@ -294,6 +330,7 @@ grpc_cases(void)
     tcase_add_test(tcase, channel_comes_back_after_its_server_did);
     tcase_add_loop_test(tcase, each_channel_has_a_socket_of_its_own, 0, FAKE);
     tcase_add_loop_test(tcase, stalled_peer_delays_neither_deadline_nor_memory, 0, FAKE);
+    tcase_add_loop_test(tcase, stalled_peer_delays_no_small_call, 0, FAKE);
     tcase_add_loop_test(tcase, shutdown_waits_for_a_stalled_peer, 0, FAKE);
     return tcase;
 }

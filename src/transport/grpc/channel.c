@@ -230,49 +230,11 @@ vmx_grpc_channel_connect(vmx_channel *base)
     vmx_signals_restore(old);
 }
 
-/* Moves a stream from its list to another. */
-static void
-move(vmx_grpc_stream *stream, vmx_grpc_stream **list)
-{
-    if (stream->link != NULL) {
-        *stream->link = stream->next;
-        if (stream->next != NULL)
-            stream->next->link = stream->link;
-    }
-    stream->link = list;
-    stream->next = *list;
-    if (*list != NULL)
-        (*list)->link = &stream->next;
-    *list = stream;
-}
-
-/* Cancelling may run release functions, which may need the lock: so it is done outside. */
-static void
-cancel_streams(vmx_grpc_channel *channel)
-{
-    for (bool more = true; more;) {
-        grpc_call *call = NULL;
-        pthread_mutex_lock(&channel->lock);
-        more = channel->streams != NULL;
-        if (more) {
-            call = channel->streams->call;
-            move(channel->streams, &channel->cancelled);
-            if (call != NULL)
-                grpc_call_ref(call);
-        }
-        pthread_mutex_unlock(&channel->lock);
-        if (call != NULL) {
-            grpc_call_cancel(call, NULL);
-            grpc_call_unref(call);
-        }
-    }
-}
-
 void
 vmx_grpc_channel_close(vmx_channel *base)
 {
     vmx_grpc_channel *channel = (vmx_grpc_channel *)base;
-    cancel_streams(channel);
+    vmx_grpc_cancel_streams(channel);
     vmx_grpc_post((vmx_loop *)channel->home, &channel->close_task);
 }
 
@@ -310,20 +272,9 @@ vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const char *method, void
         stream->channel = channel;
         stream->call = NULL;
         stream->link = NULL;
-        move(stream, &channel->streams);
     }
     pthread_mutex_unlock(&channel->lock);
     return stream;
-}
-
-void
-vmx_grpc_channel_unlist(vmx_grpc_channel *channel, vmx_grpc_stream *stream)
-{
-    pthread_mutex_lock(&channel->lock);
-    *stream->link = stream->next;
-    if (stream->next != NULL)
-        stream->next->link = stream->link;
-    pthread_mutex_unlock(&channel->lock);
 }
 
 void

@@ -45,10 +45,15 @@ struct vmx_grpc_loop {
     atomic_bool woken;          /* vmx_transport_vtable.wake since the last drive */
     pthread_t thread;
 
+    vmx_timer overdue_timer;
+    vmx_grpc_tag overdue_tag;
+
     pthread_mutex_t lock;
     /* under lock */
     vmx_timer_heap timers;
-    uint64_t sleep_until_us; /* when the thread in the queue wakes up by itself; 0 after somebody woke it */
+    uint64_t sleep_until_us;  /* when the thread in the queue wakes up by itself; 0 after somebody woke it */
+    vmx_grpc_stream *streams; /* under way, newest first */
+    size_t stream_count;
 };
 
 /* `nowhere` is a channel that connects to nothing. NULL when memory is out. */
@@ -61,8 +66,15 @@ vmx_grpc_loop_free(vmx_grpc_loop *loop);
 
 void
 vmx_grpc_timer_set(vmx_loop *loop, vmx_timer *timer, uint64_t due_us);
+/* With loop->lock held. True: vmx_grpc_interrupt must follow, without the lock. */
+bool
+vmx_grpc_timer_set_locked(vmx_grpc_loop *loop, vmx_timer *timer, uint64_t due_us);
 bool
 vmx_grpc_timer_cancel(vmx_loop *loop, vmx_timer *timer);
+
+/* Posts `tag` behind the completions that wait in the queue. Any thread. */
+void
+vmx_grpc_interrupt(vmx_grpc_loop *loop, vmx_grpc_tag *tag);
 void
 vmx_grpc_post(vmx_loop *loop, vmx_task *task);
 size_t
@@ -125,10 +137,8 @@ struct vmx_grpc_channel {
 
     pthread_mutex_t lock;
     /* under lock */
-    size_t refs;                /* its streams, and 1 until the watch has ended */
-    vmx_grpc_stream *streams;   /* that channel_close must cancel */
-    vmx_grpc_stream *cancelled; /* that it has cancelled */
-    vmx_grpc_stream *idle;      /* structs for the next streams */
+    size_t refs;           /* its streams, and 1 until the watch has ended */
+    vmx_grpc_stream *idle; /* structs for the next streams */
     size_t idle_count;
     size_t method_count;
     vmx_grpc_method methods[VMX_GRPC_METHODS];
@@ -146,10 +156,6 @@ vmx_grpc_channel_close(vmx_channel *channel);
  * (NULL when there are too many methods). NULL when memory is out. */
 vmx_grpc_stream *
 vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const char *method, void **handle);
-
-/* The stream's call is gone: channel_close need not cancel it. */
-void
-vmx_grpc_channel_unlist(vmx_grpc_channel *channel, vmx_grpc_stream *stream);
 
 /* Counts a stream out; the channel may be gone afterwards. */
 void
@@ -189,12 +195,15 @@ vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer);
 
 /* --- stream.c ----------------------------------------------------------------------------------------------------- */
 
-enum { VMX_GRPC_INLINE_HEADERS = 8, VMX_GRPC_INLINE_REPLY_HEADERS = 16 };
+enum { VMX_GRPC_INLINE_REPLY_HEADERS = 16 };
 
 struct vmx_grpc_stream {
     vmx_stream base;
     vmx_grpc_channel *channel;
-    vmx_grpc_stream *next, **link; /* channel->lock: among its streams, or its idle structs */
+    vmx_grpc_loop *loop;
+    vmx_grpc_stream *next, **link; /* loop->lock: among its streams; or channel->lock: among its idle structs */
+    uint64_t overdue_us;           /* loop->lock; when the loop gives up waiting for the core; VMX_NEVER: never */
+    bool channel_closed;           /* loop->lock; channel_close has cancelled it */
     void (*on_event)(void *user, const vmx_stream_event *event);
     void *user;
     grpc_call *call;
@@ -207,13 +216,13 @@ struct vmx_grpc_stream {
     /* loop's thread */
     bool status_known;
     bool unary;
+    bool one_batch; /* see stream.c */
     bool no_memory; /* the reply could not be kept */
+    atomic_bool cancelled;
+    vmx_grpc_stream *next_overdue;
 
     /* sending */
     vmx_grpc_tag headers_tag, send_tag;
-    grpc_metadata *headers; /* `first_headers`, or an allocation */
-    size_t header_count;
-    grpc_metadata first_headers[VMX_GRPC_INLINE_HEADERS];
     grpc_byte_buffer outgoing;
     bool loan_used;
     vmx_grpc_loan loan; /* of the first message */
@@ -246,6 +255,39 @@ vmx_grpc_stream_unref(vmx_grpc_stream *stream);
 void
 vmx_grpc_stream_free(vmx_grpc_stream *stream);
 
+/* Keeps a listed stream's call alive until vmx_grpc_stream_give_up; false when its end is under way. loop->lock held. */
+bool
+vmx_grpc_stream_hold(vmx_grpc_stream *stream);
+
+/* Ends a stream that is overdue, for the caller; the core may take its time. Loop's thread. Returns events told. */
+size_t
+vmx_grpc_stream_give_up(vmx_grpc_stream *stream);
+
+/* --- under_way.c: the streams of a loop ---------------------------------------------------------------------------- */
+
+/* Lists a stream, whose call exists; of one batch: whose end is expected at its deadline. */
+void
+vmx_grpc_list(vmx_grpc_stream *stream, uint64_t deadline_us);
+
+/* No-op for one that was never listed. */
+void
+vmx_grpc_unlist(vmx_grpc_stream *stream);
+
+/* The caller must hear the end of a listed stream at `time_us`, or soon after. Of one with two batches the core says it in
+ * time by itself. */
+void
+vmx_grpc_expect_end(vmx_grpc_stream *stream, uint64_t time_us);
+
+/* Cancels the streams of a channel. */
+void
+vmx_grpc_cancel_streams(vmx_grpc_channel *channel);
+
+/* What is done with loop->overdue_timer and overdue_tag. */
+void
+vmx_grpc_on_overdue_timer(vmx_timer *timer);
+size_t
+vmx_grpc_on_overdue_tag(vmx_grpc_tag *tag, bool ok);
+
 /* --- status.c ----------------------------------------------------------------------------------------------------- */
 
 typedef struct vmx_grpc_reply {
@@ -258,6 +300,10 @@ typedef struct vmx_grpc_reply {
 /* Says how a stream ended; borrows from the stream. */
 void
 vmx_grpc_reply_init(vmx_grpc_reply *reply, const vmx_grpc_stream *stream);
+
+/* The end of a stream for which the core has found none in time; what of the stream is the core's is not looked at. */
+void
+vmx_grpc_reply_give_up(vmx_grpc_reply *reply, const vmx_grpc_stream *stream);
 
 /* gRPC allows a unary call to end with OK only after a message; the core does not see to it. */
 void

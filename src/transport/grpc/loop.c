@@ -29,11 +29,17 @@ vmx_grpc_time(uint64_t time_us)
 /* --- waking ------------------------------------------------------------------------------------------------------- */
 
 /* The public core API has no alarm; an empty batch of a call that is never started posts its tag at once. */
+void
+vmx_grpc_interrupt(vmx_grpc_loop *loop, vmx_grpc_tag *tag)
+{
+    vmx_tsan_release(tag);
+    grpc_call_start_batch(loop->wake_call, NULL, 0, tag, NULL);
+}
+
 static void
 interrupt(vmx_grpc_loop *loop)
 {
-    vmx_tsan_release(&loop->wake_tag);
-    grpc_call_start_batch(loop->wake_call, NULL, 0, &loop->wake_tag, NULL);
+    vmx_grpc_interrupt(loop, &loop->wake_tag);
 }
 
 static size_t
@@ -91,17 +97,24 @@ run_posted(vmx_grpc_loop *loop)
 
 /* --- timers ------------------------------------------------------------------------------------------------------- */
 
-void
-vmx_grpc_timer_set(vmx_loop *base, vmx_timer *timer, uint64_t due_us)
+bool
+vmx_grpc_timer_set_locked(vmx_grpc_loop *loop, vmx_timer *timer, uint64_t due_us)
 {
-    vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
-    pthread_mutex_lock(&loop->lock);
     if (timer->armed)
         vmx_timer_heap_remove(&loop->timers, timer);
     vmx_timer_heap_add(&loop->timers, timer, due_us);
     bool too_late = current != loop && due_us < loop->sleep_until_us;
     if (too_late)
         loop->sleep_until_us = 0;
+    return too_late;
+}
+
+void
+vmx_grpc_timer_set(vmx_loop *base, vmx_timer *timer, uint64_t due_us)
+{
+    vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
+    pthread_mutex_lock(&loop->lock);
+    bool too_late = vmx_grpc_timer_set_locked(loop, timer, due_us);
     pthread_mutex_unlock(&loop->lock);
     if (too_late)
         interrupt(loop);
@@ -151,38 +164,71 @@ fire_due(vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t *sleep_until_us)
 
 /* --- driving ------------------------------------------------------------------------------------------------------ */
 
-/*
- * On a thread of the host's: the core starts threads from the thread that polls, with its signal mask, and begins its
- * wait anew after every signal. So signals are blocked meanwhile, but never for longer than a slice, after which the
- * host's handlers have their turn.
- */
-static grpc_event
-next_on_host_thread(vmx_grpc_loop *loop, uint64_t until_us)
+/* On a thread of the host's the core begins its wait anew after every signal: so it waits in slices, between which the
+ * host's handlers have their turn (see drive_as_guest). */
+static uint64_t
+slice_of(const vmx_grpc_loop *loop, uint64_t until_us)
 {
     enum { SLICE_US = 50000 };
-    if (until_us > 0) {
-        uint64_t slice_us = vmx_monotonic_us() + SLICE_US;
-        until_us = slice_us < until_us ? slice_us : until_us;
-    }
-    vmx_guest guest = vmx_guest_enter();
-    grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
-    vmx_guest_leave(&guest);
-    return event;
+    if (!loop->base.transport->driven || until_us == 0)
+        return until_us;
+    uint64_t slice_us = vmx_monotonic_us() + SLICE_US;
+    return slice_us < until_us ? slice_us : until_us;
 }
 
 /* Takes the next completion; false when there was none until then. */
 static bool
 handle_completion(vmx_grpc_loop *loop, uint64_t until_us, size_t *handled)
 {
-    grpc_event event = loop->base.transport->driven
-                           ? next_on_host_thread(loop, until_us)
-                           : grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
+    grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(slice_of(loop, until_us)), NULL);
     if (event.type != GRPC_OP_COMPLETE)
         return false;
     vmx_grpc_tag *tag = event.tag;
     vmx_tsan_acquire(tag);
     *handled += tag->done(tag, event.success != 0);
     return true;
+}
+
+/* With that many streams under way more completions are likely there already: taking them now saves the way out and in
+ * again. With fewer it would cost a look at the sockets in vain. */
+static bool
+is_busy(vmx_grpc_loop *loop)
+{
+    enum { MANY = 8 };
+    pthread_mutex_lock(&loop->lock);
+    bool busy = loop->stream_count >= MANY;
+    pthread_mutex_unlock(&loop->lock);
+    return busy;
+}
+
+/* One round: tasks, timers, completions. True when there is no time for another. */
+static bool
+drive_once(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
+{
+    uint64_t until_us;
+    *handled += run_posted(loop);
+    *handled += fire_due(loop, deadline_us, &until_us);
+    bool over = atomic_load_explicit(&loop->woken, memory_order_relaxed) && atomic_exchange(&loop->woken, false);
+    if (*handled > 0 || over || atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL)
+        until_us = 0;
+    if (!handle_completion(loop, until_us, handled))
+        return over || (deadline_us != VMX_NEVER && vmx_monotonic_us() >= deadline_us);
+    for (size_t i = 1; i < BURST && is_busy(loop) && handle_completion(loop, 0, handled); i++)
+        ;
+    return over;
+}
+
+/*
+ * On a thread of the host's: the core starts threads from the thread that polls, with its signal mask. So signals are
+ * blocked meanwhile, but never for longer than a slice.
+ */
+static bool
+drive_as_guest(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
+{
+    vmx_guest guest = vmx_guest_enter();
+    bool over = drive_once(loop, deadline_us, handled);
+    vmx_guest_leave(&guest);
+    return over;
 }
 
 size_t
@@ -193,16 +239,8 @@ vmx_grpc_drive(vmx_loop *base, uint64_t deadline_us)
     size_t handled = 0;
     bool over = false;
     current = loop;
-    while (handled == 0 && !over) {
-        uint64_t until_us;
-        handled += run_posted(loop);
-        handled += fire_due(loop, deadline_us, &until_us);
-        over = atomic_load_explicit(&loop->woken, memory_order_relaxed) && atomic_exchange(&loop->woken, false);
-        if (handled > 0 || over || atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL)
-            until_us = 0;
-        if (!handle_completion(loop, until_us, &handled) && deadline_us != VMX_NEVER)
-            over = over || vmx_monotonic_us() >= deadline_us;
-    }
+    while (handled == 0 && !over)
+        over = drive_as_guest(loop, deadline_us, &handled);
     current = outer;
     return handled;
 }
@@ -217,6 +255,8 @@ vmx_grpc_loop_new(vmx_grpc_transport *transport, grpc_channel *nowhere)
         return NULL;
     loop->base.transport = (vmx_transport *)transport;
     loop->wake_tag.done = on_interrupt;
+    loop->overdue_timer.fire = vmx_grpc_on_overdue_timer;
+    loop->overdue_tag.done = vmx_grpc_on_overdue_tag;
     pthread_mutex_init(&loop->lock, NULL);
     loop->queue = grpc_completion_queue_create_for_next(NULL);
     loop->wake_call = grpc_channel_create_call(nowhere, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue,
@@ -232,7 +272,7 @@ vmx_grpc_loop_free(vmx_grpc_loop *loop)
     grpc_completion_queue_shutdown(loop->queue);
     while (grpc_completion_queue_next(loop->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type !=
            GRPC_QUEUE_SHUTDOWN)
-        ; /* only wake tags are left */
+        ; /* only tags of the wake call are left */
     grpc_completion_queue_destroy(loop->queue);
     pthread_mutex_destroy(&loop->lock);
     vmx_dealloc(loop);

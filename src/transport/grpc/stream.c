@@ -9,9 +9,12 @@
 #include "transport/grpc/internal.h"
 
 /*
- * Sending and receiving are separate batches: with one batch for both, a stalled peer would keep the status of a call
- * whose deadline has passed. So a stream ends when its receiving batch returns; the sending one may follow later.
+ * A stream ends when the batch that receives its status returns. A batch returns when all of it is done: with one for
+ * sending and receiving, a peer that has stopped reading would keep the status of a call whose deadline has passed. So
+ * they are two, but for a unary call with a small request, which is one batch (a tenth of what a call costs in the core):
+ * should the core keep its status, then the loop ends it for the caller (under_way.c), and the batch may follow later.
  */
+enum { ONE_BATCH_BYTES = 16384 };
 
 /* vmx_grpc_stream.gate: orders events and close, without a lock. */
 enum { GATE_DELIVERING = 1, GATE_CLOSED = 2, GATE_ENDED = 4 };
@@ -36,28 +39,14 @@ vmx_grpc_stream_unref(vmx_grpc_stream *stream)
         vmx_grpc_channel_give_stream(stream->channel, stream);
 }
 
-static void
-drop_headers(vmx_grpc_stream *stream)
-{
-    for (size_t i = 0; i < stream->header_count; i++) {
-        grpc_slice_unref(stream->headers[i].key);
-        grpc_slice_unref(stream->headers[i].value);
-    }
-    stream->header_count = 0;
-    if (stream->headers != stream->first_headers)
-        vmx_dealloc(stream->headers);
-    stream->headers = stream->first_headers;
-}
-
 /* Gives everything back but the struct, which the core's slices may still need. The call must go first of all: the core
  * keeps slices that it has not sent until then. */
 static void
 drop_call(vmx_grpc_stream *stream)
 {
-    vmx_grpc_channel_unlist(stream->channel, stream);
+    vmx_grpc_unlist(stream);
     if (stream->call != NULL)
         grpc_call_unref(stream->call);
-    drop_headers(stream);
     grpc_slice_buffer_destroy(&stream->outgoing.data.raw.slice_buffer);
     if (stream->incoming != NULL)
         grpc_byte_buffer_destroy(stream->incoming);
@@ -71,6 +60,17 @@ drop_active(vmx_grpc_stream *stream)
 {
     if (atomic_fetch_sub_explicit(&stream->active, 1, memory_order_acq_rel) == 1)
         drop_call(stream);
+}
+
+bool
+vmx_grpc_stream_hold(vmx_grpc_stream *stream)
+{
+    uint32_t active = atomic_load_explicit(&stream->active, memory_order_relaxed);
+    while (active > 0)
+        if (atomic_compare_exchange_weak_explicit(&stream->active, &active, active + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
@@ -118,6 +118,16 @@ deliver_end(vmx_grpc_stream *stream)
     if (has_message)
         vmx_message_clear(&message);
     vmx_grpc_reply_clear(&reply);
+    return told;
+}
+
+size_t
+vmx_grpc_stream_give_up(vmx_grpc_stream *stream)
+{
+    vmx_grpc_reply reply;
+    vmx_grpc_reply_give_up(&reply, stream);
+    size_t told = deliver(stream, &(vmx_stream_event){VMX_STREAM_END, NULL, &reply.reply});
+    drop_active(stream);
     return told;
 }
 
@@ -175,6 +185,45 @@ on_status(vmx_grpc_tag *tag, bool ok)
     return told;
 }
 
+/* --- headers ------------------------------------------------------------------------------------------------------- */
+
+enum { INLINE_HEADERS = 8 };
+
+/* The core copies them when the batch starts. */
+typedef struct header_list {
+    size_t count;
+    grpc_metadata *items; /* `first`, or an allocation */
+    grpc_metadata first[INLINE_HEADERS];
+} header_list;
+
+static bool
+make_headers(header_list *list, const vmx_stream_options *options)
+{
+    list->count = options->header_count;
+    list->items = list->first;
+    if (list->count > INLINE_HEADERS)
+        list->items = vmx_calloc(list->count, sizeof *list->items);
+    if (list->items == NULL)
+        return false;
+    for (size_t i = 0; i < list->count; i++) {
+        const vmx_header *header = &options->headers[i];
+        list->items[i].key = grpc_slice_from_copied_buffer(header->key.ptr, header->key.len);
+        list->items[i].value = grpc_slice_from_copied_buffer(header->value.ptr, header->value.len);
+    }
+    return true;
+}
+
+static void
+drop_headers(header_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        grpc_slice_unref(list->items[i].key);
+        grpc_slice_unref(list->items[i].value);
+    }
+    if (list->items != list->first)
+        vmx_dealloc(list->items);
+}
+
 /* --- batches ------------------------------------------------------------------------------------------------------ */
 
 /* Starts a batch, which keeps the stream active. A refused one leaves no trace and ends the call with what was wrong. */
@@ -197,14 +246,14 @@ start_batch(vmx_grpc_stream *stream, const grpc_op *ops, size_t count, vmx_grpc_
 }
 
 static grpc_op
-op_headers(vmx_grpc_stream *stream, bool wait_for_ready)
+op_headers(const header_list *headers, bool wait_for_ready)
 {
     uint32_t flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
     if (wait_for_ready)
         flags |= GRPC_INITIAL_METADATA_WAIT_FOR_READY;
     return (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
                      .flags = flags,
-                     .data.send_initial_metadata = {.count = stream->header_count, .metadata = stream->headers}};
+                     .data.send_initial_metadata = {.count = headers->count, .metadata = headers->items}};
 }
 
 static grpc_op
@@ -238,43 +287,27 @@ op_status(vmx_grpc_stream *stream)
 static const grpc_op op_half_close = {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
 
 static void
-start_unary(vmx_grpc_stream *stream, bool wait_for_ready)
+start_unary(vmx_grpc_stream *stream, const header_list *headers, bool wait_for_ready)
 {
-    grpc_op send[] = {op_headers(stream, wait_for_ready), op_message(stream), op_half_close};
-    grpc_op receive[] = {op_receive_headers(stream), op_receive(stream), op_status(stream)};
-    start_batch(stream, send, 3, &stream->headers_tag);
-    start_batch(stream, receive, 3, &stream->status_tag);
+    grpc_op ops[] = {op_headers(headers, wait_for_ready), op_message(stream), op_half_close,
+                     op_receive_headers(stream),          op_receive(stream), op_status(stream)};
+    if (stream->one_batch && start_batch(stream, ops, 6, &stream->status_tag))
+        return;
+    if (!stream->one_batch)
+        start_batch(stream, ops, 3, &stream->headers_tag);
+    start_batch(stream, ops + 3, 3, &stream->status_tag);
 }
 
 static void
-start_streaming(vmx_grpc_stream *stream, bool wait_for_ready)
+start_streaming(vmx_grpc_stream *stream, const header_list *headers, bool wait_for_ready)
 {
-    grpc_op send = op_headers(stream, wait_for_ready);
+    grpc_op send = op_headers(headers, wait_for_ready);
     grpc_op receive[] = {op_receive_headers(stream), op_status(stream)};
     start_batch(stream, &send, 1, &stream->headers_tag);
     start_batch(stream, receive, 2, &stream->status_tag);
 }
 
 /* --- start -------------------------------------------------------------------------------------------------------- */
-
-static bool
-copy_headers(vmx_grpc_stream *stream, const vmx_stream_options *options)
-{
-    stream->headers = stream->first_headers;
-    if (options->header_count > VMX_GRPC_INLINE_HEADERS)
-        stream->headers = vmx_calloc(options->header_count, sizeof *stream->headers);
-    if (stream->headers == NULL) {
-        stream->headers = stream->first_headers;
-        return false;
-    }
-    for (size_t i = 0; i < options->header_count; i++) {
-        const vmx_header *header = &options->headers[i];
-        stream->headers[i].key = grpc_slice_from_copied_buffer(header->key.ptr, header->key.len);
-        stream->headers[i].value = grpc_slice_from_copied_buffer(header->value.ptr, header->value.len);
-    }
-    stream->header_count = options->header_count;
-    return true;
-}
 
 /* The struct may have served before; its metadata arrays keep their memory. */
 static void
@@ -287,8 +320,11 @@ prepare(vmx_grpc_stream *stream, const vmx_stream_options *options)
     atomic_init(&stream->refs, 1);
     atomic_init(&stream->gate, 0);
     atomic_init(&stream->receiving, false);
-    stream->status_known = stream->no_memory = stream->loan_used = false;
+    atomic_init(&stream->cancelled, false);
+    stream->overdue_us = VMX_NEVER;
+    stream->status_known = stream->no_memory = stream->loan_used = stream->channel_closed = false;
     stream->unary = !options->streaming;
+    stream->one_batch = stream->unary && options->request->size_bytes <= ONE_BATCH_BYTES;
     stream->headers_tag.done = on_headers_sent;
     stream->send_tag.done = on_sent;
     stream->message_tag.done = on_message;
@@ -314,25 +350,38 @@ create_call(vmx_grpc_loop *loop, const vmx_grpc_stream *stream, const vmx_stream
                                     grpc_slice_from_static_string(options->method), NULL, deadline, NULL);
 }
 
+/* From here on others may find the stream: its end may come at any time. */
+static void
+start_call(vmx_grpc_stream *stream, const vmx_stream_options *options, const header_list *headers, void *handle)
+{
+    stream->call = create_call(stream->loop, stream, options, handle);
+    vmx_grpc_list(stream, options->deadline_us);
+    if (options->streaming)
+        start_streaming(stream, headers, options->wait_for_ready);
+    else
+        start_unary(stream, headers, options->wait_for_ready);
+}
+
 static vmx_stream *
 start_stream(vmx_loop *loop, const vmx_stream_options *options)
 {
     vmx_grpc_channel *channel = (vmx_grpc_channel *)options->channel;
+    header_list headers;
+    if (!make_headers(&headers, options))
+        return NULL;
     void *handle;
     vmx_grpc_stream *stream = vmx_grpc_channel_take_stream(channel, options->method, &handle);
-    if (stream == NULL)
-        return NULL;
-    prepare(stream, options);
-    if (!copy_headers(stream, options) || (!options->streaming && !vmx_grpc_lend(stream, options->request))) {
-        drop_active(stream);
-        return NULL;
+    if (stream != NULL) {
+        stream->loop = (vmx_grpc_loop *)loop;
+        prepare(stream, options);
     }
-    stream->call = create_call((vmx_grpc_loop *)loop, stream, options, handle);
-    if (options->streaming)
-        start_streaming(stream, options->wait_for_ready);
-    else
-        start_unary(stream, options->wait_for_ready);
-    return &stream->base;
+    bool ready = stream != NULL && (options->streaming || vmx_grpc_lend(stream, options->request));
+    if (ready)
+        start_call(stream, options, &headers, handle);
+    else if (stream != NULL)
+        drop_active(stream);
+    drop_headers(&headers);
+    return ready ? &stream->base : NULL;
 }
 
 vmx_stream *
@@ -378,8 +427,11 @@ vmx_grpc_recv(vmx_stream *base)
 void
 vmx_grpc_cancel(vmx_stream *base)
 {
+    vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
     vmx_guest guest = vmx_guest_enter();
-    grpc_call_cancel(((vmx_grpc_stream *)base)->call, NULL);
+    atomic_store(&stream->cancelled, true);
+    vmx_grpc_expect_end(stream, vmx_monotonic_us());
+    grpc_call_cancel(stream->call, NULL);
     vmx_guest_leave(&guest);
 }
 
