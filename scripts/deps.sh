@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
     # to build the library and its tools
     cmake ninja-build gcc g++ pkg-config protobuf-c-compiler
-    libgrpc-dev libprotobuf-dev libprotobuf-c-dev libjansson-dev libssl-dev libisal-dev zlib1g-dev libhdf5-dev
+    libgrpc-dev libprotobuf-dev libprotobuf-c-dev libjansson-dev libssl-dev ca-certificates libisal-dev zlib1g-dev libhdf5-dev
     # libvecmux-mock: HTTP/2 whose frames can be faulty
     libnghttp2-dev
     # vecmuxd: exact search by FAISS, on a BLAS that uses the cores well
