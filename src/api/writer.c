@@ -18,6 +18,7 @@ vmx_writer_open(vmx_index *index, const vmx_writer_options *options, vmx_writer 
         .memory = client->memory,
         .workers = client->workers,
         .ledger = &client->ledger,
+        .collection = vmx_str_from(index->collection),
         .name_space = vmx_str_from(index->name_space),
         .call_timeout_ms = client->call_timeout_ms,
         .seed = atomic_fetch_add_explicit(&client->caller.next_seed, 1, memory_order_relaxed),

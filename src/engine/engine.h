@@ -16,6 +16,7 @@ unless it has an on_failure.
 #include "core/config.h"
 #include "engine/capability.h"
 #include "engine/result.h"
+#include "engine/row.h"
 #include "rpc/request.h"
 
 typedef struct vmx_engine vmx_engine;
@@ -76,10 +77,7 @@ typedef struct vmx_engine_vtable {
     vmx_classify classify;
     /* Checks the names of a handle, of which either may be empty. */
     vmx_status (*check_names)(const vmx_engine *engine, vmx_str collection, vmx_str name_space, vmx_error *error);
-    /* What the bulk writer sends its batches with (UpsertRequest as in wire/vector_encoder.h); NULL: it cannot. */
-    const char *write_method;
-    /* How many records a reply to it says are stored; false if it is no such reply. */
-    bool (*read_written)(const vmx_message *reply, uint64_t *stored);
+    const vmx_row_codec *rows; /* of the bulk writer; NULL: it cannot */
     vmx_status (*upsert)(vmx_machine *machine, const vmx_vectors *vectors, vmx_step *first);
     vmx_status (*query)(vmx_machine *machine, const vmx_query *query, vmx_step *first);
     vmx_status (*fetch)(vmx_machine *machine, const vmx_fetch *fetch, vmx_step *first);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
-#include "wire/field_reader.h"
+#include "core/error.h"
 
 /* Slabs grow with the batch, so that a few small records take little. */
 #define MIN_SLAB_BYTES (16 * 1024)
@@ -17,9 +17,9 @@
 
 /* How many records like the first one a batch may come to hold. */
 static size_t
-capacity_for(const vmx_vector_item *first, size_t max_vectors, size_t max_bytes)
+capacity_for(const vmx_row *first, size_t max_vectors, size_t max_bytes)
 {
-    size_t by_bytes = max_bytes / vmx_field_size(first->size) + 1;
+    size_t by_bytes = max_bytes / vmx_row_bytes(first) + 1;
     return by_bytes < max_vectors ? by_bytes : max_vectors;
 }
 
@@ -32,7 +32,7 @@ pieces_for(size_t capacity, size_t max_bytes, bool lent)
 }
 
 size_t
-vmx_batch_own_bytes(const vmx_vector_item *first, size_t max_vectors, size_t max_bytes, bool lent)
+vmx_batch_own_bytes(const vmx_row *first, size_t max_vectors, size_t max_bytes, bool lent)
 {
     size_t capacity = capacity_for(first, max_vectors, max_bytes);
     return sizeof(vmx_batch) + capacity * (sizeof(vmx_entry) + ID_BYTES) +
@@ -40,7 +40,7 @@ vmx_batch_own_bytes(const vmx_vector_item *first, size_t max_vectors, size_t max
 }
 
 vmx_batch *
-vmx_batch_new(vmx_memory *memory, const vmx_vector_item *first, size_t max_vectors, size_t max_bytes, bool lent)
+vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size_t max_bytes, bool lent)
 {
     vmx_batch *batch = vmx_calloc(1, sizeof *batch);
     if (batch == NULL)
@@ -76,21 +76,21 @@ vmx_batch_free(vmx_batch *batch)
 /* --- filling ------------------------------------------------------------------------------------------------------- */
 
 static size_t
-values_bytes(const vmx_vector_item *item)
+values_bytes(const vmx_row *row)
 {
-    return item->values.len * sizeof(float);
+    return row->item.values.len * sizeof(float);
 }
 
 static bool
-is_referenced(const vmx_vector_item *item, const vmx_block *lender)
+is_referenced(const vmx_row *row, const vmx_block *lender)
 {
-    return lender != NULL && values_bytes(item) >= VMX_REFERENCE_MIN_BYTES;
+    return lender != NULL && values_bytes(row) >= VMX_REFERENCE_MIN_BYTES;
 }
 
 size_t
-vmx_batch_copied_bytes(const vmx_vector_item *item, const vmx_block *lender)
+vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender)
 {
-    return vmx_field_size(item->size) - (is_referenced(item, lender) ? values_bytes(item) : 0);
+    return vmx_row_bytes(row) - (is_referenced(row, lender) ? values_bytes(row) : 0);
 }
 
 bool
@@ -161,19 +161,26 @@ mark_start(const vmx_batch *batch, vmx_entry *entry)
 }
 
 void
-vmx_batch_append(vmx_batch *batch, const vmx_vector_item *item, vmx_block *lender, uint64_t id_hash, uint64_t now_us)
+vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_row *row, vmx_block *lender, uint64_t id_hash,
+                 uint64_t now_us)
 {
     vmx_entry *entry = &batch->entries[batch->count++];
-    *entry = (vmx_entry){.id_hash = id_hash, .taken_us = now_us, .size = (uint32_t)vmx_field_size(item->size)};
+    *entry = (vmx_entry){
+        .id_hash = id_hash,
+        .taken_us = now_us,
+        .size = (uint32_t)vmx_row_bytes(row),
+        .before_bytes = (uint32_t)row->before_bytes,
+        .values_bytes = (uint32_t)values_bytes(row),
+    };
     mark_start(batch, entry);
-    take_written(batch, vmx_vector_write_before(item, batch->at));
-    if (is_referenced(item, lender)) {
-        add_piece(batch, (const uint8_t *)item->values.ptr, values_bytes(item), lender);
-    } else if (item->values.len > 0) {
-        memcpy(batch->at, item->values.ptr, values_bytes(item));
-        take_written(batch, batch->at + values_bytes(item));
+    take_written(batch, codec->write_before(row, batch->at));
+    if (is_referenced(row, lender)) {
+        add_piece(batch, (const uint8_t *)row->item.values.ptr, values_bytes(row), lender);
+    } else if (row->item.values.len > 0) {
+        memcpy(batch->at, row->item.values.ptr, values_bytes(row));
+        take_written(batch, batch->at + values_bytes(row));
     }
-    take_written(batch, vmx_vector_write_after(item, batch->at));
+    take_written(batch, codec->write_after(row, batch->at));
     batch->size_bytes += entry->size;
     batch->unsettled++;
 }
@@ -246,48 +253,72 @@ vmx_batch_bytes(const vmx_batch *batch, size_t from, size_t to)
     return bytes;
 }
 
-bool
-vmx_batch_message(const vmx_batch *batch, size_t from, size_t to, const vmx_slice *tail, vmx_message *message)
+/* Where a row's bytes go on. */
+typedef struct place {
+    size_t piece;
+    size_t offset;
+} place;
+
+/* The next `len` bytes, which were written or lent in one go: they lie in one piece. */
+static vmx_slice
+take_part(const vmx_batch *batch, place *at, size_t len)
+{
+    if (len == 0)
+        return (vmx_slice){0};
+    const vmx_slice *piece = &batch->pieces[at->piece];
+    if (at->offset == piece->len) {
+        piece = &batch->pieces[++at->piece];
+        at->offset = 0;
+    }
+    vmx_slice part = {piece->data + at->offset, len, piece->block};
+    at->offset += len;
+    return part;
+}
+
+vmx_row_view
+vmx_batch_view(const vmx_batch *batch, size_t i)
+{
+    const vmx_entry *entry = &batch->entries[i];
+    place at = {entry->piece, entry->offset};
+    vmx_row_view view;
+    view.before = take_part(batch, &at, entry->before_bytes);
+    view.values = take_part(batch, &at, entry->values_bytes);
+    view.after = take_part(batch, &at, entry->size - entry->before_bytes - entry->values_bytes);
+    return view;
+}
+
+/* The run's stretches, and its views where they are wanted, in `scratch`; false when memory is out. */
+static bool
+gather(const vmx_batch *batch, size_t from, size_t to, bool columns, vmx_arena *scratch, vmx_rows *rows)
 {
     vmx_slice stretch;
-    size_t count = 1;
+    size_t count = 0;
     for (walk w = walk_of(batch, from, to); next_stretch(&w, &stretch);)
         count++;
-    *message = (vmx_message){.slices = vmx_calloc(count, sizeof *message->slices)};
-    if (message->slices == NULL)
+    vmx_slice *slices = vmx_arena_calloc(scratch, count, sizeof *slices);
+    vmx_row_view *views = columns ? vmx_arena_calloc(scratch, to - from, sizeof *views) : NULL;
+    if (slices == NULL || (columns && views == NULL))
         return false;
-    for (walk w = walk_of(batch, from, to); next_stretch(&w, &stretch);) {
-        vmx_block_acquire(stretch.block);
-        message->slices[message->count++] = stretch;
-        message->size_bytes += stretch.len;
-    }
-    if (tail->len > 0) {
-        vmx_block_acquire(tail->block);
-        message->slices[message->count++] = *tail;
-        message->size_bytes += tail->len;
-    }
+    *rows = (vmx_rows){.count = to - from, .slices = slices, .slice_count = count, .views = views};
+    walk w = walk_of(batch, from, to);
+    for (size_t i = 0; i < count && next_stretch(&w, &slices[i]); i++)
+        rows->size_bytes += slices[i].len;
+    for (size_t i = from; columns && i < to; i++)
+        views[i - from] = vmx_batch_view(batch, i);
     return true;
 }
 
-void
-vmx_batch_copy_record(const vmx_batch *batch, size_t i, uint8_t *out)
+vmx_status
+vmx_batch_message(const vmx_batch *batch, size_t from, size_t to, const vmx_row_codec *codec,
+                  const vmx_row_target *target, vmx_message *message, vmx_error *error)
 {
-    vmx_slice stretch;
-    for (walk w = walk_of(batch, i, i + 1); next_stretch(&w, &stretch);) {
-        memcpy(out, stretch.data, stretch.len);
-        out += stretch.len;
-    }
-}
-
-/* Tag, length and id are written together: they never lie in two pieces. */
-vmx_str
-vmx_batch_id(const vmx_batch *batch, size_t i)
-{
-    const vmx_entry *entry = &batch->entries[i];
-    const uint8_t *at = batch->pieces[entry->piece].data + entry->offset;
-    vmx_varint_read(&at); /* the tag of the Vector field, */
-    vmx_varint_read(&at); /* its length, */
-    vmx_varint_read(&at); /* the tag of the id */
-    size_t len = (size_t)vmx_varint_read(&at);
-    return (vmx_str){(const char *)at, len};
+    vmx_rows rows;
+    vmx_arena scratch = {0};
+    vmx_status status = VMX_OK;
+    if (gather(batch, from, to, codec->columns, &scratch, &rows))
+        status = codec->compose(target, &rows, message, error);
+    else
+        status = vmx_error_no_memory(error);
+    vmx_arena_reset(&scratch);
+    return status;
 }

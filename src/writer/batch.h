@@ -13,13 +13,14 @@
 #include <stdint.h>
 
 #include "core/memory.h"
-#include "wire/vector_encoder.h"
+#include "engine/row.h"
 
 /* One record. */
 typedef struct vmx_entry {
     uint64_t id_hash;
     uint64_t taken_us;
-    uint32_t size;   /* encoded bytes, tag and length included */
+    uint32_t size; /* of the whole row; before the values, and of them, are: */
+    uint32_t before_bytes, values_bytes;
     uint32_t piece;  /* where it begins: pieces[piece] ... */
     uint32_t offset; /* ... at this byte */
 } vmx_entry;
@@ -54,19 +55,19 @@ struct vmx_batch {
 
 /* What a batch for records like `first` takes of the budget before its first slab. */
 size_t
-vmx_batch_own_bytes(const vmx_vector_item *first, size_t max_vectors, size_t max_bytes, bool lent);
+vmx_batch_own_bytes(const vmx_row *first, size_t max_vectors, size_t max_bytes, bool lent);
 
 /* Makes one; its own bytes have been reserved. NULL when memory is out (the reservation stays the caller's). */
 vmx_batch *
-vmx_batch_new(vmx_memory *memory, const vmx_vector_item *first, size_t max_vectors, size_t max_bytes, bool lent);
+vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size_t max_bytes, bool lent);
 
 /* Gives back everything; slices that others hold live on. */
 void
 vmx_batch_free(vmx_batch *batch);
 
-/* Bytes of the item that are copied into the batch. */
+/* Bytes of the row that are copied into the batch. */
 size_t
-vmx_batch_copied_bytes(const vmx_vector_item *item, const vmx_block *lender);
+vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender);
 
 /* Whether another record has room in the arrays. */
 bool
@@ -86,7 +87,8 @@ vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes);
 
 /* Encodes the record: there is a place and room. */
 void
-vmx_batch_append(vmx_batch *batch, const vmx_vector_item *item, vmx_block *lender, uint64_t id_hash, uint64_t now_us);
+vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_row *row, vmx_block *lender, uint64_t id_hash,
+                 uint64_t now_us);
 
 /* `batch` may be sent only after `before`, which is older and unsettled. False when memory is out. */
 bool
@@ -96,17 +98,14 @@ vmx_batch_follow(vmx_batch *before, vmx_batch *batch);
 void
 vmx_batch_close(vmx_batch *batch);
 
-/* Makes the request of records [from, to) and the last field `tail` (its block is acquired). False when memory is out. */
-bool
-vmx_batch_message(const vmx_batch *batch, size_t from, size_t to, const vmx_slice *tail, vmx_message *message);
+/* Composes the request of records [from, to). Errors: the codec's. */
+vmx_status
+vmx_batch_message(const vmx_batch *batch, size_t from, size_t to, const vmx_row_codec *codec,
+                  const vmx_row_target *target, vmx_message *message, vmx_error *error);
 
-/* Copies record `i` (its whole Vector field) to `out`, of entries[i].size bytes. */
-void
-vmx_batch_copy_record(const vmx_batch *batch, size_t i, uint8_t *out);
-
-/* The id of record `i`; borrowed from the batch. */
-vmx_str
-vmx_batch_id(const vmx_batch *batch, size_t i);
+/* Row `i`; borrowed from the batch. */
+vmx_row_view
+vmx_batch_view(const vmx_batch *batch, size_t i);
 
 /* Encoded bytes of records [from, to). */
 size_t

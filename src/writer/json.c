@@ -6,7 +6,6 @@
 
 #include "core/number.h"
 #include "wire/reply_decoder.h"
-#include "wire/struct_bytes.h"
 #include "wire/struct_json.h"
 #include "writer/writer.h"
 
@@ -61,22 +60,17 @@ append_record(vmx_buffer *json, const vmx_match *record)
     }
     if (record->sparse.len > 0)
         append_sparse(json, record->sparse);
-    if (record->metadata.ptr != NULL) {
+    if (record->metadata_json.ptr != NULL) {
         vmx_buffer_append_text(json, ",\"metadata\":");
-        vmx_struct_bytes_to_json(record->metadata, json);
+        vmx_buffer_append(json, record->metadata_json.ptr, record->metadata_json.len);
     }
 }
 
-/* The record's bytes are those of a request that holds it alone. */
 static bool
 decode(const vmx_send *send, size_t i, vmx_arena *scratch, vmx_match *record)
 {
-    size_t size = send->batch->entries[i].size;
-    uint8_t *bytes = vmx_arena_alloc(scratch, size);
-    if (bytes == NULL)
-        return false;
-    vmx_batch_copy_record(send->batch, i, bytes);
-    return vmx_vector_field_decode((vmx_str){(char *)bytes, size}, scratch, record);
+    vmx_row_view view = vmx_batch_view(send->batch, i);
+    return send->writer->codec->read_record(&view, scratch, record);
 }
 
 bool

@@ -5,8 +5,6 @@
 #include "core/sized.h"
 #include "core/sync.h"
 #include "engine/check.h"
-#include "wire/struct_bytes.h"
-#include "wire/varint.h"
 #include "writer/columns.h"
 #include "writer/writer.h"
 
@@ -16,7 +14,7 @@
 /* One record on its way into a batch. */
 typedef struct taking {
     vmx_writer *writer;
-    vmx_vector_item item;
+    vmx_row row;
     vmx_block *lender;
     size_t copied_bytes;
     uint64_t id_hash;
@@ -41,9 +39,9 @@ typedef enum progress {
 static bool
 goes_into(const vmx_writer *writer, const vmx_batch *batch, const taking *t)
 {
-    size_t size = batch->size_bytes + vmx_field_size(t->item.size) + writer->tail.len;
+    size_t size = batch->size_bytes + vmx_row_bytes(&t->row) + writer->overhead_bytes;
     return vmx_batch_has_place(batch) && batch->count < writer->options.batch_vectors &&
-           size <= writer->options.batch_bytes && batch->dimension == t->item.values.len &&
+           size <= writer->options.batch_bytes && batch->dimension == t->row.item.values.len &&
            vmx_ids_find(&writer->locked.ids, t->id_hash) != batch;
 }
 
@@ -57,7 +55,7 @@ needed_bytes(const vmx_writer *writer, const taking *t)
     if (batch != NULL && vmx_batch_has_room(batch, t->copied_bytes))
         return 0;
     size_t slab = vmx_batch_slab_bytes(batch != NULL ? batch : &none, t->copied_bytes, max_bytes);
-    size_t own = batch != NULL ? 0 : vmx_batch_own_bytes(&t->item, max_vectors, max_bytes, t->lender != NULL);
+    size_t own = batch != NULL ? 0 : vmx_batch_own_bytes(&t->row, max_vectors, max_bytes, t->lender != NULL);
     return own + vmx_memory_block_bytes(slab);
 }
 
@@ -65,14 +63,14 @@ static bool
 open_batch_locked(vmx_writer *writer, taking *t)
 {
     size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
-    vmx_batch *batch = vmx_batch_new(writer->parts.memory, &t->item, max_vectors, max_bytes, t->lender != NULL);
+    vmx_batch *batch = vmx_batch_new(writer->parts.memory, &t->row, max_vectors, max_bytes, t->lender != NULL);
     if (batch == NULL)
         return false;
     t->reserved_bytes -= batch->own_bytes;
     batch->refs = 1;
     batch->seq = writer->locked.next_seq++;
     batch->first = writer->locked.account.taken;
-    batch->dimension = t->item.values.len;
+    batch->dimension = t->row.item.values.len;
     batch->linger_us = VMX_NEVER;
     batch->prev = writer->locked.newest;
     if (batch->prev != NULL)
@@ -106,7 +104,7 @@ append_locked(vmx_writer *writer, taking *t)
     uint64_t now_us = vmx_writer_now(writer);
     if ((before != NULL && !vmx_batch_follow(before, batch)) || !vmx_ids_put(&writer->locked.ids, t->id_hash, batch))
         return false;
-    vmx_batch_append(batch, &t->item, t->lender, t->id_hash, now_us);
+    vmx_batch_append(batch, writer->codec, &t->row, t->lender, t->id_hash, now_us);
     writer->locked.account.taken++;
     if (batch->count == 1 && writer->options.linger_ms >= 0)
         t->linger_us = batch->linger_us = vmx_deadline_us(now_us, writer->options.linger_ms);
@@ -254,7 +252,7 @@ take(taking *t, vmx_error *error)
 static vmx_status
 check_size(const vmx_writer *writer, const taking *t, size_t i, vmx_error *error)
 {
-    size_t size = vmx_field_size(t->item.size) + writer->tail.len, max_bytes = writer->options.batch_bytes;
+    size_t size = vmx_row_bytes(&t->row) + writer->overhead_bytes, max_bytes = writer->options.batch_bytes;
     if (size <= max_bytes)
         return VMX_OK;
     return vmx_error_set(error, VMX_ERR_TOO_LARGE,
@@ -270,16 +268,12 @@ prepare(taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch, vmx_e
     vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
     if (status != VMX_OK)
         return status;
-    t->item = (vmx_vector_item){.id = vector->id, .values = vector->values, .sparse = vector->sparse};
-    if (vector->metadata.len > 0) {
-        char what[64];
-        snprintf(what, sizeof what, "put: vector %zu: metadata", i);
-        status = vmx_struct_bytes_from_json(scratch, vector->metadata, what, &t->item.metadata, error);
-        if (status != VMX_OK)
-            return status;
-    }
-    vmx_vector_item_measure(&t->item);
-    t->copied_bytes = vmx_batch_copied_bytes(&t->item, t->lender);
+    char what[64];
+    snprintf(what, sizeof what, "put: vector %zu", i);
+    status = writer->codec->measure(&writer->target, vector, what, scratch, &t->row, error);
+    if (status != VMX_OK)
+        return status;
+    t->copied_bytes = vmx_batch_copied_bytes(&t->row, t->lender);
     t->id_hash = vmx_ids_hash(&writer->locked.ids, vector->id);
     return check_size(writer, t, i, error);
 }

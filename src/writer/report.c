@@ -36,9 +36,10 @@ copy_deliveries(vmx_send *send)
     list->first = send->batch->first + send->from;
     list->attempts = (uint32_t)send->call.records.count;
     for (size_t i = 0; i < count; i++) {
-        list->items[i].id = vmx_arena_str(&send->op.arena, vmx_batch_id(send->batch, send->from + i));
+        vmx_row_view view = vmx_batch_view(send->batch, send->from + i);
+        bool read = send->writer->codec->read_id(&view, &send->op.arena, &list->items[i].id);
         list->items[i].latency_us = (int64_t)(now_us - send->batch->entries[send->from + i].taken_us);
-        if (list->items[i].id.ptr == NULL)
+        if (!read)
             return NULL;
     }
     return list;

@@ -72,27 +72,69 @@ vmx_send_is_op(const vmx_op *op)
     return op->vtable == &op_vtable;
 }
 
+/* Ends a send that could not be made. */
 static void
-on_call_done(vmx_call *call)
+fail_here(vmx_send *send)
 {
-    vmx_send_judge(OWNER(call, call));
+    send->op.error.retriable = send->op.error.code == VMX_ERR_NO_MEMORY;
+    vmx_send_judge(send);
+}
+
+static void
+call(vmx_send *send, vmx_request *request)
+{
+    vmx_writer *writer = send->writer;
+    send->call.settings.deadline_us = vmx_deadline_us(vmx_writer_now(writer), writer->options.timeout_ms);
+    vmx_call_start(&send->call, request);
+}
+
+static void
+call_rows(vmx_send *send)
+{
+    const vmx_writer *writer = send->writer;
+    const vmx_row_codec *codec = writer->codec;
+    vmx_request request = {.method = codec->method, .writes = true, .idempotent = true, .judge = codec->judge};
+    send->preparing = false;
+    if (vmx_batch_message(send->batch, send->from, send->to, codec, &writer->target, &request.message,
+                          &send->op.error) != VMX_OK) {
+        fail_here(send);
+        return;
+    }
+    send->rounds++;
+    call(send, &request);
+}
+
+static void
+take_prepared(vmx_send *send)
+{
+    const vmx_writer *writer = send->writer;
+    if (writer->codec->prepared(&writer->target, &send->call.last->message, &send->op.error) != VMX_OK)
+        fail_here(send);
+    else
+        call_rows(send);
+}
+
+static void
+on_call_done(vmx_call *done)
+{
+    vmx_send *send = OWNER(call, done);
+    if (send->preparing && send->op.error.code == VMX_OK)
+        take_prepared(send);
+    else
+        vmx_send_judge(send);
 }
 
 static void
 run_start(vmx_task *task)
 {
     vmx_send *send = OWNER(start_task, task);
-    vmx_writer *writer = send->writer;
-    vmx_request request = {.method = writer->parts.engine->vtable->write_method, .writes = true, .idempotent = true};
-    if (!vmx_batch_message(send->batch, send->from, send->to, &writer->tail, &request.message)) {
-        vmx_error_no_memory(&send->op.error);
-        send->op.error.retriable = true;
-        vmx_send_judge(send);
-        return;
-    }
-    send->rounds++;
-    send->call.settings.deadline_us = vmx_deadline_us(vmx_writer_now(writer), writer->options.timeout_ms);
-    vmx_call_start(&send->call, &request);
+    const vmx_row_codec *codec = send->writer->codec;
+    vmx_request request = {0};
+    send->preparing = codec->prepare != NULL && codec->prepare(&send->writer->target, &request);
+    if (send->preparing)
+        call(send, &request);
+    else
+        call_rows(send);
 }
 
 vmx_send *

@@ -103,8 +103,7 @@ static void
 check_count(vmx_send *send)
 {
     uint64_t stored, sent = send->to - send->from;
-    const vmx_engine_vtable *engine = send->writer->parts.engine->vtable;
-    if (engine->read_written(&send->call.last->message, &stored) && stored == sent)
+    if (send->writer->codec->read_reply(&send->call.last->message, sent, &stored) && stored == sent)
         return;
     vmx_error_set(&send->op.error, VMX_ERR_PROTOCOL,
                   "write at %s: the server's reply does not say that all %llu vectors are stored; write them again",
@@ -119,7 +118,7 @@ vmx_send_judge(vmx_send *send)
     vmx_error *error = &send->op.error;
     if (error->code == VMX_OK)
         check_count(send);
-    bool invalid = error->code != VMX_OK && error->grpc_code == VMX_GRPC_INVALID_ARGUMENT;
+    bool invalid = error->code != VMX_OK && !send->preparing && error->grpc_code == VMX_GRPC_INVALID_ARGUMENT;
     uint64_t due_us = vmx_writer_now(writer) + pause_of(send);
     bool halved = invalid && send->to - send->from > 1 && halve(send);
     bool later = !halved && !invalid && error->code != VMX_OK && error->code != VMX_ERR_PROTOCOL &&

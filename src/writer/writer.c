@@ -54,7 +54,6 @@ destroy(vmx_op *op)
     if (writer->options.queue != NULL)
         vmx_queue_release(writer->options.queue);
     vmx_ids_free(&writer->locked.ids);
-    vmx_block_release(writer->tail.block);
     pthread_mutex_destroy(&writer->lock);
     pthread_mutex_destroy(&writer->timer_lock);
     vmx_op_fini(op);
@@ -213,18 +212,19 @@ resolve_retry(vmx_writer *writer, vmx_error *error)
     return vmx_retry_check(&writer->retry, error);
 }
 
-/* The namespace is the same in every request: it is encoded once. */
 static vmx_status
-make_tail(vmx_writer *writer, vmx_error *error)
+make_target(vmx_writer *writer, vmx_error *error)
 {
-    uint8_t *data;
-    writer->tail.len = vmx_namespace_size(writer->parts.name_space);
-    writer->tail.block = vmx_block_new(writer->tail.len, &data);
-    if (writer->tail.block == NULL)
+    writer->codec = writer->parts.engine->vtable->rows;
+    writer->target = (vmx_row_target){
+        .engine = writer->parts.engine,
+        .collection = vmx_arena_str(&writer->op.arena, writer->parts.collection),
+        .name_space = vmx_arena_str(&writer->op.arena, writer->parts.name_space),
+    };
+    writer->parts.collection = writer->parts.name_space = (vmx_str){NULL, 0}; /* were borrowed */
+    if (writer->target.collection.ptr == NULL || writer->target.name_space.ptr == NULL)
         return vmx_error_no_memory(error);
-    vmx_namespace_write(writer->parts.name_space, data);
-    writer->tail.data = data;
-    writer->parts.name_space = (vmx_str){NULL, 0}; /* was borrowed */
+    writer->overhead_bytes = writer->codec->overhead_bytes(&writer->target);
     return VMX_OK;
 }
 
@@ -237,14 +237,13 @@ kick(vmx_memory_listener *listener)
 static vmx_status
 open_writer(vmx_writer *writer, const vmx_writer_options *options, vmx_error *error)
 {
-    if (writer->parts.engine->vtable->write_method == NULL)
-        return vmx_error_set(error, VMX_ERR_UNSUPPORTED, "writer: the engine %s has no bulk writes",
-                             writer->parts.engine->vtable->name);
-    vmx_status status = resolve_options(writer, options, error);
+    vmx_status status = vmx_engine_check(writer->parts.engine, VMX_CAN_WRITER, error);
+    if (status == VMX_OK)
+        status = resolve_options(writer, options, error);
     if (status == VMX_OK)
         status = resolve_retry(writer, error);
     if (status == VMX_OK)
-        status = make_tail(writer, error);
+        status = make_target(writer, error);
     if (status == VMX_OK)
         status = vmx_dead_letters_open(writer, writer->options.dead_letter_file, error);
     writer->options.dead_letter_file = (vmx_str){NULL, 0}; /* was borrowed */

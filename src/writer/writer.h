@@ -33,6 +33,7 @@ typedef struct vmx_writer_parts {
     vmx_memory *memory;
     vmx_workers *workers;
     vmx_ledger *ledger;
+    vmx_str collection; /* both are copied */
     vmx_str name_space;
     int64_t call_timeout_ms;
     uint64_t seed;
@@ -50,6 +51,7 @@ typedef struct vmx_send {
     vmx_batch *batch;   /* holds a reference until it is settled */
     size_t from, to;
     bool begun;                           /* the op runs */
+    bool preparing;                       /* the call is the codec's, before the rows can be composed */
     uint32_t rounds;                      /* calls made so far */
     uint64_t due_us;                      /* while it waits to be sent again */
     struct vmx_send *next;                /* ready, waiting, or failed and to be written down */
@@ -70,9 +72,11 @@ struct vmx_writer {
     vmx_writer_parts parts;
     vmx_writer_options options; /* resolved: no zeros that mean a default */
     vmx_retry retry;
-    vmx_slice tail;     /* the request's last field: the namespace */
-    int dead_letters;   /* descriptor, or -1 */
-    vmx_worker *worker; /* writes them; NULL: none yet */
+    const vmx_row_codec *codec;
+    vmx_row_target target;
+    size_t overhead_bytes; /* what a request has beside its rows, at most */
+    int dead_letters;      /* descriptor, or -1 */
+    vmx_worker *worker;    /* writes them; NULL: none yet */
     vmx_task letters_task;
     vmx_loop *loop;
     vmx_memory_listener listener;

@@ -52,9 +52,7 @@ void
 vmx_pinecone_decode(vmx_machine *machine, vmx_message *message, vmx_reply_kind kind, const vmx_reply *reply,
                     vmx_step *next);
 
-/* vmx_engine_vtable.read_written */
-bool
-vmx_pinecone_read_written(const vmx_message *reply, uint64_t *stored);
+extern const vmx_row_codec vmx_pinecone_rows;
 
 /* --- operations (vmx_engine_vtable) -------------------------------------------------------------------------------- */
 

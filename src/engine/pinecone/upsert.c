@@ -4,8 +4,6 @@
 #include "core/error.h"
 #include "engine/check.h"
 #include "engine/pinecone/pinecone.h"
-#include "wire/field_reader.h"
-#include "wire/guard.h"
 #include "wire/struct_bytes.h"
 #include "wire/vector_encoder.h"
 
@@ -20,29 +18,6 @@ on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx
     machine->result->count = response->upserted_count;
     vmx_pinecone_note_lsn(machine, reply);
     vmx_exchange_done(machine, next);
-}
-
-/* An UpsertResponse is a few bytes, in one piece or, where a network read ended inside it, in several; it is empty where
- * nothing was stored. */
-#define MAX_WRITTEN_BYTES 256
-
-bool
-vmx_pinecone_read_written(const vmx_message *reply, uint64_t *stored)
-{
-    uint8_t bytes[MAX_WRITTEN_BYTES];
-    size_t len = 0;
-    *stored = 0;
-    if (reply->size_bytes > sizeof bytes)
-        return false;
-    for (size_t i = 0; i < reply->count; len += reply->slices[i++].len)
-        memcpy(bytes + len, reply->slices[i].data, reply->slices[i].len);
-    if (vmx_guard_check(&pinecone__upsert_response__descriptor, bytes, len, NULL, NULL) != VMX_OK)
-        return false;
-    vmx_field_reader reader = vmx_field_reader_on((vmx_str){(const char *)bytes, len});
-    for (vmx_field field; vmx_field_next(&reader, &field);)
-        if (field.number == 1)
-            *stored = (uint32_t)field.value;
-    return true;
 }
 
 /* Borrows the caller's id and numbers; the packed metadata is in `scratch`. */
