@@ -18,6 +18,42 @@ LINES = [
 ]
 
 
+def field(number, content):
+    """A protobuf field: bytes with their length, or an int as a varint."""
+    if isinstance(content, int):
+        return varint(number << 3) + varint(content)
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(value):
+    head = b""
+    while value >= 0x80:
+        head, value = head + bytes([value & 0x7F | 0x80]), value >> 7
+    return head + bytes([value])
+
+
+def replies():
+    """Seeds of the reply decoder by name; the first byte says which reply it is, and where and how it lies."""
+    floats = np.arange(40, dtype="<f4").tobytes()
+    number, text = b"\x11" + bytes(6) + b"\xf0?", field(3, "\u00e9\u65e5".encode())
+    inner = field(1, field(1, b"k") + field(2, field(4, 1)))
+    values = [number, text, field(1, 0), field(4, 1), field(5, inner), field(6, field(1, number) + field(1, text))]
+    metadata = b"".join(field(1, field(1, b"key%d" % i) + field(2, value)) for i, value in enumerate(values))
+    sparse = field(1, varint(3) + varint(300) + varint(2**32 - 1)) + field(2, floats[:12])
+    match = field(1, b"id") + b"\x15\0\0\x80?" + field(3, floats) + field(4, metadata) + field(5, sparse)
+    vector = field(1, b"id") + field(2, floats) + field(3, metadata) + field(4, sparse)
+    pieces = field(3, floats[:8]) + b"\x1d" + floats[4:8] + field(3, b"") + b"\x1d" + floats[8:12]
+    usage, entry = field(1, 5) + field(2, 300000), field(1, b"id") + field(2, vector)
+    query = field(2, match) + field(2, pieces) + field(3, b"shoes") + field(4, usage)
+    fetch = field(1, entry) + field(1, entry) + field(2, b"shoes") + field(3, usage)
+    yield "query", bytes([0x80]) + query
+    yield "query-where-it-lies", bytes([6]) + query
+    yield "results", bytes([0]) + field(1, field(1, match) + field(2, b"n")) + query
+    yield "fetch", bytes([0x81 + 3]) + fetch
+    yield "fetch-by-metadata", bytes([2]) + fetch + field(4, field(1, b"token"))
+    yield "unknown-fields", bytes([0]) + field(2, match + field(99, b"x") + field(98, 7)) + field(100, b"y")
+
+
 def main():
     directory = sys.argv[1]
     array = np.arange(1, 7, dtype="f4").reshape(2, 3)
@@ -52,6 +88,10 @@ def main():
         formats.write_gzip(path("jsonl", "gzip"), file.read())
     formats.write_bytes(path("jsonl", "line-break-in-name"), b'{"id":"a","values":[1],"two\\nlines":1}\n')
     formats.write_bytes(path("jsonl", "blanks"), b'\n \r\n{"id":"x","values":[1]}\r\n\n{"id":')
+    for name, reply in replies():
+        formats.write_bytes(path("reply", name), reply)
+    for name, step in (("up", 1), ("down", 255), ("steps", 37), ("zeros", 0)):
+        formats.write_bytes(path("request", name), bytes(i * step % 256 for i in range(600)))
 
 
 main()
