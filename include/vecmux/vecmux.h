@@ -5,6 +5,7 @@
 #ifndef VECMUX_VECMUX_H
 #define VECMUX_VECMUX_H
 
+#include <vecmux/arrow.h>
 #include <vecmux/client.h>
 #include <vecmux/config.h>
 #include <vecmux/engine.h>

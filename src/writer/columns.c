@@ -24,15 +24,17 @@ number_id(const vmx_columns *columns, size_t i, char *text)
     return (vmx_str){text, (size_t)len};
 }
 
-static void
-row_at(const vmx_record_source *source, size_t i, vmx_vector *vector)
+static vmx_status
+row_at(const vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error *error)
 {
+    (void)error;
     const vmx_columns *columns = source->data;
     vmx_vector_init(vector, sizeof *vector);
     vector->id = columns->ids != NULL ? columns->ids[i] : number_id(columns, i, source->text);
     vector->values = (vmx_floats){columns->values + i * columns->stride, columns->dimension};
     if (columns->metadata != NULL)
         vector->metadata = columns->metadata[i];
+    return VMX_OK;
 }
 
 vmx_status

@@ -1,5 +1,5 @@
 /*
- * writer/columns.h: where records come from: rows, columns.
+ * writer/columns.h: where records come from: rows, columns, Arrow record batches.
  */
 #ifndef VMX_WRITER_COLUMNS_H
 #define VMX_WRITER_COLUMNS_H
@@ -10,10 +10,11 @@
 
 /* Records in whatever form. */
 typedef struct vmx_record_source {
-    void (*at)(const struct vmx_record_source *source, size_t i, vmx_vector *vector);
-    const void *data;
+    vmx_status (*at)(const struct vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error *error);
+    void *data;
     size_t count;
-    char *text; /* scratch of `at`: what it writes lives until the next call */
+    size_t first; /* the number of record 0, for errors */
+    char *text;   /* scratch of `at`: what it writes lives until the next call */
 } vmx_record_source;
 
 /* Takes all records, as vmx_writer_put does. `lender` NULL: values are copied. */

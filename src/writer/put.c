@@ -291,8 +291,9 @@ vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_blo
     t.deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);
     for (; i < source->count && status == VMX_OK; i++) {
         vmx_vector vector;
-        source->at(source, i, &vector);
-        status = prepare(&t, &vector, i, &scratch, error);
+        status = source->at(source, i, &vector, error);
+        if (status == VMX_OK)
+            status = prepare(&t, &vector, source->first + i, &scratch, error);
         if (status == VMX_OK)
             status = take(&t, error);
         if (status != VMX_OK)
@@ -307,16 +308,18 @@ vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_blo
     return status;
 }
 
-static void
-vector_at(const vmx_record_source *source, size_t i, vmx_vector *vector)
+static vmx_status
+vector_at(const vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error *error)
 {
+    (void)error;
     vmx_vectors_at(source->data, i, vector);
+    return VMX_OK;
 }
 
 vmx_status
 vmx_writer_put(vmx_writer *writer, const vmx_vectors *vectors, int64_t timeout_ms, size_t *taken, vmx_error *error)
 {
-    vmx_record_source source = {.at = vector_at, .data = vectors, .count = vectors->count};
+    vmx_record_source source = {.at = vector_at, .data = (void *)vectors, .count = vectors->count};
     return vmx_writer_take_all(writer, &source, NULL, timeout_ms, taken, error);
 }
 
@@ -330,7 +333,7 @@ vmx_writer_lend(vmx_writer *writer, const vmx_vectors *vectors, void (*release)(
         *taken = 0;
     if (lender == NULL)
         return vmx_error_no_memory(error);
-    vmx_record_source source = {.at = vector_at, .data = vectors, .count = vectors->count};
+    vmx_record_source source = {.at = vector_at, .data = (void *)vectors, .count = vectors->count};
     vmx_status status = vmx_writer_take_all(writer, &source, lender, timeout_ms, &count, error);
     if (taken != NULL)
         *taken = count;
