@@ -15,8 +15,8 @@ typedef struct vmx_client vmx_client;
 
 /*
  * Opens a client. Cheap: it connects in the background, and does not fail because a server is away. The configuration
- * is copied. Errors: VMX_ERR_INVALID (no endpoint, or properties that contradict each other), VMX_ERR_FORKED,
- * VMX_ERR_NO_MEMORY.
+ * is copied. Errors: VMX_ERR_INVALID (no endpoint, or properties that contradict each other), VMX_ERR_IO (log.file cannot
+ * be written), VMX_ERR_FORKED, VMX_ERR_NO_MEMORY.
  */
 VMX_API vmx_status
 vmx_client_open(const vmx_config *config, vmx_client **client, vmx_error *error);

@@ -140,7 +140,8 @@ typedef struct vmx_transport_vtable {
     void (*close)(vmx_stream *stream);
 
     /*
-     * Stops the transport: every channel and stream must have been closed by the caller before. With `wait`, joins the
+     * Stops the transport: every channel must have been closed by the caller before; streams that still end (the losers
+     * of a hedge) are waited for. With `wait`, joins the
      * threads and returns when nothing of the transport is left; else (also from one of its own threads) the rest is
      * done in the background. The transport may not be used afterwards.
      */

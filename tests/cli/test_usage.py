@@ -7,7 +7,7 @@ import unittest
 
 from harness import CliCase, run
 
-COMMANDS = "upsert query fetch list update delete stats namespace config metrics version".split()
+COMMANDS = "upsert query fetch list update delete stats namespace load config metrics version".split()
 
 
 class UsageTest(CliCase):
