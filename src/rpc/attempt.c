@@ -162,9 +162,9 @@ void
 vmx_attempt_end(vmx_attempt *attempt)
 {
     vmx_call *call = attempt->call;
-    transport_of(call)->close(attempt->stream);
-    attempt->stream = NULL;
     attempt->ended_us = transport_of(call)->now(call->caller->transport);
+    transport_of(call)->close(attempt->stream); /* may be the end of the transport, after the client's */
+    attempt->stream = NULL;
     count_end(attempt);
     if (!attempt->abandoned)
         record_end(attempt);
