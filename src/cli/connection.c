@@ -30,6 +30,12 @@ cli_connection_init(cli_connection *connection)
         {"config", "FILE", CLI_TEXT, &c->config_file, "Reads properties from a file of lines `name = value`.", 0, 0},
         {"env", NULL, CLI_FLAG, &c->env,
          "Reads properties from the environment too: VECMUX_ENDPOINT, VECMUX_API_KEY and so on.", 0, 0},
+        {"metrics-listen", "ADDRESS:PORT", CLI_TEXT, &c->metrics_listen,
+         "Serves statistics to Prometheus, GET /metrics, while the command runs; see docs/metrics.md.", 0, 0},
+        {"metrics-file", "FILE", CLI_TEXT, &c->metrics_file,
+         "Keeps the same text in a file, replaced every two seconds and at the end.", 0, 0},
+        {"stats", "FORMAT", CLI_TEXT, &c->stats, "Prints the statistics on stderr at the end: json or prometheus.", 0,
+         0},
     };
     c->option_count = sizeof options / sizeof *options;
     memcpy(c->options, options, sizeof options);
@@ -121,10 +127,39 @@ cli_connection_config(const cli_connection *connection)
     return NULL;
 }
 
+static bool
+check_stats(const char *format)
+{
+    if (!format || strcmp(format, "json") == 0 || strcmp(format, "prometheus") == 0)
+        return true;
+    cli_error("--stats \"%s\": give json or prometheus", format);
+    return false;
+}
+
+/* On stderr: stdout has the command's own lines. */
+static void
+print_stats(const cli_session *session)
+{
+    vmx_stats *stats;
+    vmx_str text;
+    vmx_error error;
+    bool json = strcmp(session->stats, "json") == 0;
+    vmx_status status = vmx_client_stats(session->client, &stats, &error);
+    if (status == VMX_OK)
+        status = vmx_stats_text(stats, json ? VMX_STATS_JSON : VMX_STATS_PROMETHEUS, &text, &error);
+    if (status == VMX_OK)
+        fwrite(text.ptr, 1, text.len, stderr);
+    else
+        cli_error("%s", error.message);
+    vmx_stats_free(stats);
+}
+
 int
 cli_session_open(const cli_connection *connection, cli_session *session)
 {
     *session = (cli_session){0};
+    if (!check_stats(connection->stats))
+        return CLI_USAGE;
     vmx_call_options_init(&session->options, sizeof session->options);
     session->options.timeout_ms = (int64_t)connection->timeout_ms;
     vmx_config *config = cli_connection_config(connection);
@@ -136,11 +171,17 @@ cli_session_open(const cli_connection *connection, cli_session *session)
     if (status == VMX_OK)
         status = vmx_index_open(session->client, VMX_STR(connection->collection), VMX_STR(connection->name_space),
                                 &session->index, &error);
+    int code = CLI_USAGE;
     if (status == VMX_OK)
-        return CLI_OK;
-    cli_error("%s", error.message);
-    cli_session_close(session);
-    return CLI_USAGE;
+        code = cli_exporter_start(session->client, connection->metrics_listen, connection->metrics_file,
+                                  &session->exporter);
+    else
+        cli_error("%s", error.message);
+    if (code != CLI_OK)
+        cli_session_close(session);
+    else
+        session->stats = connection->stats;
+    return code;
 }
 
 void
@@ -149,6 +190,9 @@ cli_session_close(cli_session *session)
     vmx_index_free(session->index);
     if (session->client)
         vmx_client_close(session->client, CLOSE_TIMEOUT_MS, NULL);
+    cli_exporter_stop(session->exporter);
+    if (session->stats)
+        print_stats(session);
     vmx_client_free(session->client);
     *session = (cli_session){0};
 }

@@ -4,11 +4,12 @@
 #ifndef VMX_CLI_CONNECTION_H
 #define VMX_CLI_CONNECTION_H
 
+#include "exporter.h"
 #include "options.h"
 
 #include <vecmux/vecmux.h>
 
-#define CLI_CONNECTION_OPTIONS 10
+#define CLI_CONNECTION_OPTIONS 13
 
 /* The values as given on the command line, borrowed from it. */
 typedef struct cli_connection {
@@ -18,7 +19,10 @@ typedef struct cli_connection {
     const char *name_space;
     const char *collection;
     const char *config_file;
-    cli_texts sets; /* "name=value" */
+    const char *metrics_listen;
+    const char *metrics_file;
+    const char *stats; /* the format to print them in at the end; NULL: not at all */
+    cli_texts sets;    /* "name=value" */
     bool env;
     uint64_t timeout_ms; /* 0: the property call.timeout.ms */
     cli_option options[CLI_CONNECTION_OPTIONS];
@@ -44,6 +48,8 @@ typedef struct cli_session {
     vmx_client *client;
     vmx_index *index;
     vmx_call_options options; /* the timeout; pass it to every operation */
+    cli_exporter *exporter;   /* NULL: nobody watches */
+    const char *stats;        /* the connection's */
 } cli_session;
 
 /* Opens client and index; CLI_OK, or an exit code after one line on stderr. */

@@ -103,6 +103,8 @@ check_arguments(const load_arguments *a)
         wrong = "standard input (\"-\") cannot be read together with other files";
     else if (from_stdin && (load->resume || a->processes > 1))
         wrong = "standard input (\"-\") can be read only once: --resume and --processes need a file";
+    else if (a->processes > 1 && (a->connection.metrics_listen || a->connection.metrics_file))
+        wrong = "--metrics-listen and --metrics-file show one process: leave --processes out";
     else if (load->vectors_per_second < 0 || load->bytes_per_second < 0)
         wrong = "--rate and --rate-bytes: give a number that is not negative";
     if (wrong)
