@@ -8,6 +8,10 @@ In a coroutine, `await client.asynchronously(start)`: the completion comes throu
 loop watches; no thread waits and none of Python's code runs on a thread of the library.
 
     await client.asynchronously(lambda options: client.start_query([0.1, 0.2], top_k=3, options=options))
+
+Whole tables go by the bulk writer, from whatever has __arrow_c_stream__ (pyarrow, pandas, Polars, DuckDB):
+
+    client.put_arrow(frame, vector_column="embedding")  # Put(stored, failed)
 """
 import asyncio
 import collections
@@ -19,6 +23,7 @@ from ctypes import POINTER, byref, c_bool, c_char, c_char_p, c_float, c_int, c_i
 FOREVER = (1 << 63) - 1
 
 Match = collections.namedtuple("Match", "id score metadata")
+Put = collections.namedtuple("Put", "stored failed")
 
 
 class Str(ctypes.Structure):
@@ -50,6 +55,16 @@ class Query(ctypes.Structure):
 class CallOptions(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("retry", c_void_p), ("queue", c_void_p),
                 ("user", c_void_p), ("headers", c_void_p), ("header_count", c_size_t), ("wait_for_ready", c_int32)]
+
+
+class ArrowOptions(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("id_column", Str), ("vector_column", Str), ("metadata", c_int),
+                ("metadata_column", Str), ("first_row", c_size_t), ("release", c_void_p), ("release_user", c_void_p),
+                ("lend", c_bool)]
+
+
+class WriterAccount(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("taken", c_uint64), ("stored", c_uint64), ("failed", c_uint64)]
 
 
 class Event(ctypes.Structure):
@@ -84,6 +99,14 @@ _PROTOTYPES = {
     "vmx_vector_init": (None, [POINTER(Vector), c_size_t]),
     "vmx_query_init": (None, [POINTER(Query), c_size_t]),
     "vmx_call_options_init": (None, [POINTER(CallOptions), c_size_t]),
+    "vmx_arrow_options_init": (None, [POINTER(ArrowOptions), c_size_t]),
+    "vmx_writer_open": (c_int, [c_void_p, c_void_p, _OUT, POINTER(ErrorRecord)]),
+    "vmx_writer_put_arrow_stream": (c_int, [c_void_p, c_void_p, POINTER(ArrowOptions), c_int64, POINTER(c_size_t),
+                                            POINTER(ErrorRecord)]),
+    "vmx_writer_account_init": (None, [POINTER(WriterAccount), c_size_t]),
+    "vmx_writer_get_account": (None, [c_void_p, POINTER(WriterAccount)]),
+    "vmx_writer_close": (c_int, [c_void_p, c_int64, POINTER(ErrorRecord)]),
+    "vmx_writer_free": (None, [c_void_p]),
     "vmx_queue_new": (c_int, [c_void_p, _OUT, POINTER(ErrorRecord)]),
     "vmx_queue_poll": (c_size_t, [c_void_p, POINTER(Event), c_size_t, c_int64]),
     "vmx_queue_fd": (c_int, [c_void_p]),
@@ -111,6 +134,12 @@ def _load(path):
 
 def _floats(values):
     return Floats((c_float * len(values))(*values), len(values))
+
+
+def _capsule_pointer(capsule, name):
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype, get.argtypes = c_void_p, [ctypes.py_object, c_char_p]
+    return get(capsule, name)
 
 
 class Client:
@@ -180,6 +209,32 @@ class Client:
 
     def query(self, values, top_k, filter=None):
         return self._finish(self.start_query(values, top_k, filter))
+
+    # --- bulk ---
+
+    def put_arrow(self, data, id_column="", vector_column="", metadata_column="", metadata=True, timeout_ms=FOREVER):
+        """Upserts every row of `data`, which has __arrow_c_stream__. Metadata is every other column, or one column of
+        JSON (metadata_column), or none (metadata=False). Gives how many were stored and how many the server refused."""
+        options = ArrowOptions()
+        self._vmx.vmx_arrow_options_init(byref(options), sizeof(ArrowOptions))
+        options.id_column, options.vector_column = self._str(id_column), self._str(vector_column)
+        options.metadata_column = self._str(metadata_column)
+        options.metadata = 2 if not metadata else 1 if metadata_column else 0
+        capsule = data.__arrow_c_stream__()
+        stream = _capsule_pointer(capsule, b"arrow_array_stream")
+        writer, taken, account = c_void_p(), c_size_t(), WriterAccount()
+        self._check(self._vmx.vmx_writer_open, self._index, None, byref(writer))
+        try:
+            self._check(self._vmx.vmx_writer_put_arrow_stream, writer, stream, byref(options), timeout_ms,
+                        byref(taken))
+            self._check(self._vmx.vmx_writer_close, writer, timeout_ms)
+            self._vmx.vmx_writer_account_init(byref(account), sizeof(WriterAccount))
+            self._vmx.vmx_writer_get_account(writer, byref(account))
+        finally:
+            self._kept.clear()
+            self._vmx.vmx_writer_close(writer, timeout_ms, None)  # what was taken before an error is delivered
+            self._vmx.vmx_writer_free(writer)
+        return Put(account.stored, account.failed)
 
     async def asynchronously(self, start):
         """Awaits the op that start(options) gives, by the queue's descriptor."""
