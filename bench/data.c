@@ -37,6 +37,22 @@ bench_id_write(char *text, size_t n)
     snprintf(text, BENCH_ID_BYTES + 1, "item-%012zu", n % 1000000000000);
 }
 
+double
+bench_sum(const float *values, size_t count)
+{
+    enum { LANES = 16 };
+    float lanes[LANES] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++)
+            lanes[lane] += values[i + lane];
+    for (; i < count; i++)
+        sum += values[i];
+    for (size_t lane = 0; lane < LANES; lane++)
+        sum += lanes[lane];
+    return (double)sum;
+}
+
 char *
 bench_payload_new(size_t payload)
 {

@@ -25,6 +25,7 @@ enum {
     BATCH_BYTES,
     VECTORS,
     PAYLOAD,
+    LEND,
     WITH_VALUES,
     WITH_METADATA,
     SEED,
@@ -53,6 +54,7 @@ static const struct option long_options[] = {
     {"batch-bytes", required_argument, NULL, BATCH_BYTES},
     {"vectors", required_argument, NULL, VECTORS},
     {"payload", required_argument, NULL, PAYLOAD},
+    {"lend", no_argument, NULL, LEND},
     {"with-values", no_argument, NULL, WITH_VALUES},
     {"with-metadata", no_argument, NULL, WITH_METADATA},
     {"seed", required_argument, NULL, SEED},
@@ -84,6 +86,7 @@ static const char help[] =
     "  --batch-bytes N        encoded bytes of an upsert, at most               (1900000)\n"
     "  --vectors N            load: how many in all                             (for --seconds)\n"
     "  --payload N            bytes of text in each vector's metadata           (0: no metadata)\n"
+    "  --lend                 upsert: the values are lent, not copied\n"
     "  --seconds S            of each measurement                               (3)\n"
     "  --warm-up S            before each measurement                           (1)\n"
     "  --rate R               open loop: operations/s, latency from the intended start   (closed loop)\n"
@@ -231,6 +234,8 @@ read_option(bench_options *options, int option, char *value)
         return options->with_values = true;
     case WITH_METADATA:
         return options->with_metadata = true;
+    case LEND:
+        return options->lend = true;
     case DRIVEN:
         return options->driven = true;
     case JSON:

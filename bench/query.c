@@ -43,15 +43,6 @@ bench_queries_start(bench_queries *queries, vmx_index *index, const vmx_call_opt
     return vmx_index_query(index, &query, call, op, error);
 }
 
-static double
-sum_of(vmx_floats values)
-{
-    float sum = 0;
-    for (size_t i = 0; i < values.len; i++)
-        sum += values.ptr[i];
-    return (double)sum;
-}
-
 double
 bench_queries_read(bench_queries *queries, vmx_op *op)
 {
@@ -63,7 +54,7 @@ bench_queries_read(bench_queries *queries, vmx_op *op)
         bytes += id.len + MATCH_OVERHEAD;
         if (queries->read_values) {
             vmx_floats values = vmx_op_match_values(op, i);
-            sum += sum_of(values);
+            sum += bench_sum(values.ptr, values.len);
             value_count += values.len;
         }
         if (queries->read_metadata) {

@@ -57,7 +57,15 @@ bench_batch_free(bench_batch *batch)
 typedef struct upsert_state {
     const bench_batch *batch;
     vmx_index *index;
+    bool lend;
 } upsert_state;
+
+/* The batch stays as it is until the end. */
+static void
+take_back(void *user)
+{
+    (void)user;
+}
 
 static vmx_status
 start(void *state, size_t slot, const vmx_call_options *call, vmx_op **op, vmx_error *error)
@@ -65,7 +73,9 @@ start(void *state, size_t slot, const vmx_call_options *call, vmx_op **op, vmx_e
     (void)slot;
     upsert_state *self = state;
     vmx_vectors vectors = {self->batch->vectors, self->batch->count, 0};
-    return vmx_index_upsert(self->index, &vectors, call, op, error);
+    vmx_call_options lending = *call;
+    lending.release = self->lend ? take_back : NULL;
+    return vmx_index_upsert(self->index, &vectors, &lending, op, error);
 }
 
 static double
@@ -87,7 +97,7 @@ measure(const bench_options *options, const bench_batch *batch, bench_row *row)
     row->payload_bytes = 4 * (double)(batch->count * options->dimension);
     row->wire_bytes = bench_wire_bytes(bytes, REPLY_BYTES);
     if (good) {
-        upsert_state state = {batch, session.index};
+        upsert_state state = {batch, session.index, options->lend};
         bench_workload workload = {&state, start, read_reply};
         good = bench_loop_run(&session, options, &workload, row);
     }

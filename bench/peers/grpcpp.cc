@@ -97,11 +97,9 @@ struct Query {
         reply_values = 0;
         for (const ScoredVector &match : reply.matches()) {
             sum += static_cast<double>(match.score()) + (match.id().empty() ? 0 : match.id().back());
-            float values = 0;
-            for (int i = 0; read_values && i < match.values_size(); i++)
-                values += match.values(i);
-            reply_values += read_values ? static_cast<size_t>(match.values_size()) : 0;
-            sum += static_cast<double>(values) + (read_metadata ? sum_of(match.metadata()) : 0);
+            size_t values = read_values ? static_cast<size_t>(match.values_size()) : 0;
+            reply_values += values;
+            sum += bench_sum(match.values().data(), values) + (read_metadata ? sum_of(match.metadata()) : 0);
         }
         return sum;
     }

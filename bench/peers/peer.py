@@ -29,6 +29,7 @@ def parse(argv=None):
     parser.add_argument("--top-k", type=int, default=10)
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--batch-bytes", type=int, default=1900000)
+    parser.add_argument("--lend", action="store_true")  # vecmux's own
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--warm-up", type=float, default=1)
     parser.add_argument("--seed", type=int, default=1)

@@ -118,11 +118,9 @@ vmx_check_parts(const char *what, vmx_floats dense, vmx_sparse sparse, vmx_error
     return status == VMX_OK ? vmx_check_sparse(what, sparse, error) : status;
 }
 
-vmx_status
-vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx_limits *limits, vmx_error *error)
+static vmx_status
+check_vector(const char *name, const vmx_vector *vector, const vmx_limits *limits, vmx_error *error)
 {
-    char name[VMX_CHECK_NAME_SIZE];
-    vmx_check_name_vector(name, verb, i, vector->id);
     vmx_status status = vmx_check_id(name, vector->id, error);
     if (status == VMX_OK)
         status = vmx_check_parts(name, vector->values, vector->sparse, error);
@@ -131,6 +129,17 @@ vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx
                                "%s: metadata of %zu bytes; at most %zu are allowed (metadata.max.bytes)", name,
                                vector->metadata.len, limits->metadata_bytes);
     return status;
+}
+
+/* The name is only made for a vector that fails: it would cost more than the checks. */
+vmx_status
+vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx_limits *limits, vmx_error *error)
+{
+    char name[VMX_CHECK_NAME_SIZE];
+    if (check_vector("", vector, limits, NULL) == VMX_OK)
+        return VMX_OK;
+    vmx_check_name_vector(name, verb, i, vector->id);
+    return check_vector(name, vector, limits, error);
 }
 
 static vmx_status
@@ -177,10 +186,10 @@ vmx_check_ids(const char *what, const vmx_strs *ids, size_t max, vmx_error *erro
                              "%s: %zu ids in one request; at most %zu are allowed: split them", what, ids->count, max);
     for (size_t i = 0; i < ids->count; i++) {
         char name[VMX_CHECK_NAME_SIZE];
+        if (vmx_check_id("", ids->ptr[i], NULL) == VMX_OK)
+            continue;
         snprintf(name, sizeof name, "%s: id %zu", what, i);
-        vmx_status status = vmx_check_id(name, ids->ptr[i], error);
-        if (status != VMX_OK)
-            return status;
+        return vmx_check_id(name, ids->ptr[i], error);
     }
     return VMX_OK;
 }

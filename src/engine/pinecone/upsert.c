@@ -20,18 +20,24 @@ on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx
     vmx_exchange_done(machine, next);
 }
 
+/* The vector is only named in an error where there is one: the name costs as much as short metadata. */
+static vmx_status
+pack_metadata(vmx_arena *scratch, const vmx_vector *from, size_t i, vmx_str *metadata, vmx_error *error)
+{
+    char what[VMX_CHECK_NAME_SIZE + 16], name[VMX_CHECK_NAME_SIZE];
+    if (vmx_struct_bytes_from_json(scratch, from->metadata, "", metadata, NULL) == VMX_OK)
+        return VMX_OK;
+    vmx_check_name_vector(name, "upsert", i, from->id);
+    snprintf(what, sizeof what, "%s: metadata", name);
+    return vmx_struct_bytes_from_json(scratch, from->metadata, what, metadata, error);
+}
+
 /* Borrows the caller's id and numbers; the packed metadata is in `scratch`. */
 static vmx_status
 fill_item(vmx_arena *scratch, const vmx_vector *from, size_t i, vmx_vector_item *item, vmx_error *error)
 {
     *item = (vmx_vector_item){.id = from->id, .values = from->values, .sparse = from->sparse};
-    vmx_status status = VMX_OK;
-    if (from->metadata.len > 0) {
-        char what[VMX_CHECK_NAME_SIZE + 16], name[VMX_CHECK_NAME_SIZE];
-        vmx_check_name_vector(name, "upsert", i, from->id);
-        snprintf(what, sizeof what, "%s: metadata", name);
-        status = vmx_struct_bytes_from_json(scratch, from->metadata, what, &item->metadata, error);
-    }
+    vmx_status status = from->metadata.len > 0 ? pack_metadata(scratch, from, i, &item->metadata, error) : VMX_OK;
     vmx_vector_item_measure(item);
     return status;
 }
