@@ -3,6 +3,7 @@
     with Client("localhost:5081", library="libvecmux.so.0") as client:
         client.upsert([("a", [0.1, 0.2], {"kind": "x"})])
         client.query([0.1, 0.2], top_k=3)            # [Match(id, score, metadata)]
+        client.stats()["vecmux_calls_total"]         # [{"labels": {"operation": "query", ...}, "value": 1}, ...]
 
 In a coroutine, `await client.asynchronously(start)`: the completion comes through the queue's descriptor, which the event
 loop watches; no thread waits and none of Python's code runs on a thread of the library.
@@ -92,6 +93,9 @@ _PROTOTYPES = {
     "vmx_client_open": (c_int, [c_void_p, _OUT, POINTER(ErrorRecord)]),
     "vmx_client_close": (c_int, [c_void_p, c_int64, POINTER(ErrorRecord)]),
     "vmx_client_free": (None, [c_void_p]),
+    "vmx_client_stats": (c_int, [c_void_p, _OUT, POINTER(ErrorRecord)]),
+    "vmx_stats_text": (c_int, [c_void_p, c_int, POINTER(Str), POINTER(ErrorRecord)]),
+    "vmx_stats_free": (None, [c_void_p]),
     "vmx_index_open": (c_int, [c_void_p, Str, Str, _OUT, POINTER(ErrorRecord)]),
     "vmx_index_free": (None, [c_void_p]),
     "vmx_index_upsert": (c_int, [c_void_p, POINTER(Vectors), POINTER(CallOptions), _OUT, POINTER(ErrorRecord)]),
@@ -235,6 +239,18 @@ class Client:
             self._vmx.vmx_writer_close(writer, timeout_ms, None)  # what was taken before an error is delivered
             self._vmx.vmx_writer_free(writer)
         return Put(account.stored, account.failed)
+
+    # --- looking ---
+
+    def stats(self):
+        """What the client counts, by docs/STATISTICS.md: {name: [{"labels": {...}, "value": ...}, ...]}."""
+        stats, text = c_void_p(), Str()
+        self._check(self._vmx.vmx_client_stats, self._client, byref(stats))
+        try:
+            self._check(self._vmx.vmx_stats_text, stats, 0, byref(text))
+            return json.loads(self._text(text))
+        finally:
+            self._vmx.vmx_stats_free(stats)
 
     async def asynchronously(self, start):
         """Awaits the op that start(options) gives, by the queue's descriptor."""

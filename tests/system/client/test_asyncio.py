@@ -57,6 +57,8 @@ class Asyncio(unittest.TestCase):
         with Vecmuxd() as server, vecmux.Client(server.target, library=LIBRARY, **{"io.threads": 0}) as client:
             self.assertEqual(client.upsert([("a", [1, 0], None), ("b", [0, 1], {"x": "y"})]), 2)
             self.assertEqual([(m.id, m.metadata) for m in client.query([0, 1], 2)], [("b", {"x": "y"}), ("a", None)])
+            calls = {series["labels"]["operation"]: series["value"] for series in client.stats()["vecmux_calls_total"]}
+            self.assertEqual(calls, {"query": 1, "upsert": 1})
 
     def test_errors(self):
         with self.assertRaisesRegex(vecmux.Error, 'unknown property "endpoin"'):
