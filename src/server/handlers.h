@@ -1,6 +1,6 @@
 /*
  * server/handlers.h: one handler per RPC. `request` is the unpacked message of the method, in the call's arena; each
- * answers its call, all but Query before they return.
+ * answers its call, all but Query and the streams before they return.
  */
 #ifndef VMXD_HANDLERS_H
 #define VMXD_HANDLERS_H
@@ -22,5 +22,16 @@ vmxd_handler vmxd_handle_create_namespace;
 vmxd_handler vmxd_handle_list_namespaces;
 vmxd_handler vmxd_handle_describe_namespace;
 vmxd_handler vmxd_handle_delete_namespace;
+
+vmxd_handler vmxd_handle_begin_upload;
+vmxd_handler vmxd_handle_write_part; /* a stream of requests */
+vmxd_handler vmxd_handle_get_upload;
+vmxd_handler vmxd_handle_complete_upload;
+vmxd_handler vmxd_handle_abort_upload;
+vmxd_handler vmxd_handle_read_range; /* a stream of replies */
+vmxd_handler vmxd_handle_stat_blob;
+vmxd_handler vmxd_handle_delete_blob;
+vmxd_handler vmxd_handle_list_blobs;
+vmxd_handler vmxd_handle_describe_repository;
 
 #endif

@@ -137,8 +137,10 @@ run(vmxd_options *options, vmxd_status *status)
     vmxd_service service = {.api_key = options->api_key};
     if (!open_store(options, &service, status))
         return false;
-    service.search = vmxd_search_start(options->threads);
-    bool done = !service.search             ? vmxd_no_memory(status)
+    service.repository = vmxd_repository_open(&options->repository, status);
+    service.search = service.repository ? vmxd_search_start(options->threads) : NULL;
+    bool done = !service.repository         ? false
+                : !service.search           ? vmxd_no_memory(status)
                 : options->faults.count > 0 ? serve_faulty(options, &service, &faulty, status)
                                             : serve(options, &service, status);
     if (service.search)
@@ -146,6 +148,7 @@ run(vmxd_options *options, vmxd_status *status)
     vmxd_journal_stop(service.journal);
     if (faulty)
         vmxd_fault_server_free(faulty);
+    vmxd_repository_close(service.repository);
     vmxd_store_free(service.store);
     return done;
 }

@@ -33,6 +33,8 @@ static const char help[] =
     "  --data DIR             logs every write there before it is answered, and starts with what the log says (no "
     "log)\n"
     "  --data-sync            with --data: what is answered is on the disk, not only with the kernel\n"
+    "  --quota BYTES          of blobs and unfinished uploads; suffixes k, m and g    (no limit)\n"
+    "  --discard-blobs        counts and digests what is uploaded, and stores none of it\n"
     "  --discard              stores nothing: counts calls and answers what was packed before, to measure clients\n"
     "  --discard-reply N[,DIM[,metadata]]   of a query: matches, and what each has    (10)\n"
     "  --discard-hold N       keeps N calls open; all are answered when none comes for 50 ms   (0)\n"
@@ -54,6 +56,8 @@ enum {
     THREADS = 't',
     DATA = 'L',
     DATA_SYNC = 'S',
+    QUOTA = 'q',
+    DISCARD_BLOBS = 'B',
     DISCARD = 'D',
     DISCARD_REPLY = 'R',
     DISCARD_HOLD = 'H',
@@ -76,6 +80,8 @@ static const struct option long_options[] = {
     {"threads", required_argument, NULL, THREADS},
     {"data", required_argument, NULL, DATA},
     {"data-sync", no_argument, NULL, DATA_SYNC},
+    {"quota", required_argument, NULL, QUOTA},
+    {"discard-blobs", no_argument, NULL, DISCARD_BLOBS},
     {"discard", no_argument, NULL, DISCARD},
     {"discard-reply", required_argument, NULL, DISCARD_REPLY},
     {"discard-hold", required_argument, NULL, DISCARD_HOLD},
@@ -108,6 +114,17 @@ read_number(parser *self, const char *option, const char *text, int64_t min, int
     char remedy[80];
     snprintf(remedy, sizeof remedy, "must be a number from %lld to %lld", (long long)min, (long long)max);
     fail(self, option, text, remedy);
+    return 0;
+}
+
+/* With a suffix k, m or g. */
+static uint64_t
+read_bytes(parser *self, const char *option, const char *text)
+{
+    int64_t value;
+    if (vmx_integer_parse(vmx_str_from(text), true, &value) && value > 0)
+        return (uint64_t)value;
+    fail(self, option, text, "must be a number of bytes, as 500m or 20g");
     return 0;
 }
 
@@ -190,10 +207,16 @@ read_option(parser *self, int option, const char *value)
         options->threads = read_number(self, "--threads", value, 1, MAX_THREADS);
         break;
     case DATA:
-        options->journal.directory = value;
+        options->journal.directory = options->repository.directory = value;
         break;
     case DATA_SYNC:
         options->journal.sync = true;
+        break;
+    case QUOTA:
+        options->repository.quota_bytes = read_bytes(self, "--quota", value);
+        break;
+    case DISCARD_BLOBS:
+        options->repository.discards = true;
         break;
     case DISCARD:
         options->discard.wanted = true;

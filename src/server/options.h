@@ -10,6 +10,7 @@
 #include "server/discard.h"
 #include "server/fault.h"
 #include "server/journal.h"
+#include "server/repository/repository.h"
 #include "server/store.h"
 
 typedef struct vmxd_options {
@@ -22,6 +23,7 @@ typedef struct vmxd_options {
     vmxd_store_options store;
     vmxd_journal_options journal;
     vmxd_discard_options discard;
+    vmxd_repository_options repository;
     vmxd_faults faults;
 } vmxd_options;
 

@@ -7,6 +7,8 @@
 #include "wire/arena_allocator.h"
 #include "wire/guard.h"
 
+#define REPOSITORY "/vecmux.repository.v1.VectorRepository/"
+
 typedef struct method {
     const char *path;
     const ProtobufCMessageDescriptor *request;
@@ -28,6 +30,17 @@ static const method methods[] = {
     {"/VectorService/DescribeNamespace", &pinecone__describe_namespace_request__descriptor,
      vmxd_handle_describe_namespace},
     {"/VectorService/DeleteNamespace", &pinecone__delete_namespace_request__descriptor, vmxd_handle_delete_namespace},
+    {REPOSITORY "BeginUpload", &repository__begin_upload_request__descriptor, vmxd_handle_begin_upload},
+    {REPOSITORY "WritePart", &repository__write_part_request__descriptor, vmxd_handle_write_part},
+    {REPOSITORY "GetUpload", &repository__get_upload_request__descriptor, vmxd_handle_get_upload},
+    {REPOSITORY "CompleteUpload", &repository__complete_upload_request__descriptor, vmxd_handle_complete_upload},
+    {REPOSITORY "AbortUpload", &repository__abort_upload_request__descriptor, vmxd_handle_abort_upload},
+    {REPOSITORY "ReadRange", &repository__read_range_request__descriptor, vmxd_handle_read_range},
+    {REPOSITORY "StatBlob", &repository__stat_blob_request__descriptor, vmxd_handle_stat_blob},
+    {REPOSITORY "DeleteBlob", &repository__delete_blob_request__descriptor, vmxd_handle_delete_blob},
+    {REPOSITORY "ListBlobs", &repository__list_blobs_request__descriptor, vmxd_handle_list_blobs},
+    {REPOSITORY "DescribeRepository", &repository__describe_repository_request__descriptor,
+     vmxd_handle_describe_repository},
 };
 
 static bool

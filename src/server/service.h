@@ -1,11 +1,12 @@
 /*
- * server/service.h: VectorService: from a call's bytes to its handler.
+ * server/service.h: VectorService, VectorRepository and IndexBuild: from a call's bytes to its handler.
  */
 #ifndef VMXD_SERVICE_H
 #define VMXD_SERVICE_H
 
 #include "server/call.h"
 #include "server/journal.h"
+#include "server/repository/repository.h"
 #include "server/search.h"
 #include "server/store.h"
 
@@ -17,6 +18,7 @@ typedef struct vmxd_service {
     vmxd_store *store;
     vmxd_search *search;
     vmxd_journal *journal; /* NULL: nothing is kept */
+    vmxd_repository *repository;
 } vmxd_service;
 
 /* Answers a call of any method; `service` is a vmxd_service. For vmxd_server_options. */
