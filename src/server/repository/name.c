@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/digest.h"
-#include "wire/guard.h"
+#include "wire/text_check.h"
 
 static bool
 refuse(const char *field, const char *name, const char *why, vmxd_status *status)
