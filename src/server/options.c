@@ -171,6 +171,17 @@ read_fault(parser *self, const char *text)
         fail(self, "--fault", text, wrong);
 }
 
+/* Those of uploads and builds. */
+static void
+read_blob_option(parser *self, int option, const char *value)
+{
+    vmxd_repository_options *repository = &self->options->repository;
+    if (option == QUOTA)
+        repository->quota_bytes = read_bytes(self, "--quota", value);
+    else if (option == DISCARD_BLOBS)
+        repository->discards = true;
+}
+
 static void
 read_option(parser *self, int option, const char *value)
 {
@@ -212,12 +223,6 @@ read_option(parser *self, int option, const char *value)
     case DATA_SYNC:
         options->journal.sync = true;
         break;
-    case QUOTA:
-        options->repository.quota_bytes = read_bytes(self, "--quota", value);
-        break;
-    case DISCARD_BLOBS:
-        options->repository.discards = true;
-        break;
     case DISCARD:
         options->discard.wanted = true;
         break;
@@ -234,6 +239,8 @@ read_option(parser *self, int option, const char *value)
         options->faults.seed = read_number(self, "--fault-seed", value, 0, UINT32_MAX);
         options->faults.has_seed = true;
         break;
+    default:
+        read_blob_option(self, option, value);
     }
 }
 
