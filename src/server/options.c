@@ -171,15 +171,21 @@ read_fault(parser *self, const char *text)
         fail(self, "--fault", text, wrong);
 }
 
-/* Those of uploads and builds. */
+/* Those of uploads, builds and faults. */
 static void
-read_blob_option(parser *self, int option, const char *value)
+read_rare_option(parser *self, int option, const char *value)
 {
     vmxd_repository_options *repository = &self->options->repository;
     if (option == QUOTA)
         repository->quota_bytes = read_bytes(self, "--quota", value);
     else if (option == DISCARD_BLOBS)
         repository->discards = true;
+    else if (option == FAULT)
+        read_fault(self, value);
+    else if (option == FAULT_SEED) {
+        self->options->faults.seed = read_number(self, "--fault-seed", value, 0, UINT32_MAX);
+        self->options->faults.has_seed = true;
+    }
 }
 
 static void
@@ -232,15 +238,8 @@ read_option(parser *self, int option, const char *value)
     case DISCARD_HOLD:
         options->discard.hold = read_number(self, "--discard-hold", value, 0, MAX_HOLD);
         break;
-    case FAULT:
-        read_fault(self, value);
-        break;
-    case FAULT_SEED:
-        options->faults.seed = read_number(self, "--fault-seed", value, 0, UINT32_MAX);
-        options->faults.has_seed = true;
-        break;
     default:
-        read_blob_option(self, option, value);
+        read_rare_option(self, option, value);
     }
 }
 
