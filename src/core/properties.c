@@ -41,7 +41,7 @@
     }
 
 static const vmx_property_row rows[] = {
-    ENUM("engine", "pinecone", "pinecone", "The vector database that answers at the endpoint."),
+    ENUM("engine", "pinecone", "pinecone, milvus", "The vector database that answers at the endpoint."),
     TEXT(
         "endpoint", "", VMX_CHECK_ENDPOINT,
         "Where the server is: host:port, http://host:port (plain text) or https://host[:port] (TLS, port 443 if none "
@@ -50,9 +50,12 @@ static const vmx_property_row rows[] = {
         "may "
         "be listed with commas between: the connections are spread over them. A dns:///name that has several addresses "
         "is connected to all of them by each connection of the pool, and calls take turns."),
-    SECRET("api.key", VMX_CHECK_HEADER, "The key that is sent with every call. Empty: none is sent."),
+    SECRET("api.key", VMX_CHECK_HEADER,
+           "The key that is sent with every call (milvus: user:password, or a token). Empty: none is sent."),
+    TEXT("database", "", VMX_CHECK_HEADER,
+         "The database that indexes are in (milvus), sent as dbname. Empty: the server's default one."),
     TEXT("api.version", "2026-07", VMX_CHECK_HEADER,
-         "The version of the engine's API, sent as x-pinecone-api-version. Empty: none is sent."),
+         "The version of the engine's API, sent as x-pinecone-api-version (pinecone). Empty: none is sent."),
     TEXT("user.agent", "", VMX_CHECK_HEADER,
          "A product token such as myapp/1.2, added to the user agent that the server sees."),
 
@@ -144,11 +147,12 @@ static const vmx_property_row rows[] = {
         "wait for room, or say that there is none."),
     INT("upsert.max.vectors", "0", 0, 1000000, "",
         "Vectors that one upsert may carry; more are refused before anything is sent. 0: the engine's limit "
-        "(pinecone: 1000)."),
+        "(pinecone: 1000, milvus: 10000)."),
     INT("upsert.max.bytes", "0", 0, 2147483647, "bytes",
-        "Bytes that one upsert may have on the wire. 0: the engine's limit (pinecone: 2000000)."),
+        "Bytes that one upsert may have on the wire. 0: the engine's limit (pinecone: 2000000, milvus: 25165824)."),
     INT("metadata.max.bytes", "0", 0, 2147483647, "bytes",
-        "Bytes that the metadata of one vector may have as JSON. 0: the engine's limit (pinecone: 40960)."),
+        "Bytes that the metadata of one vector may have as JSON. 0: the engine's limit (pinecone: 40960, milvus: "
+        "65536)."),
 
     ENUM("log.level", "warn", "off, error, warn, info, debug",
          "How much is logged, if log.stderr, log.file or a sink say where: this level and those before it. "

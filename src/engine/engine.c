@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "engine/milvus/milvus.h"
 #include "engine/pinecone/pinecone.h"
 
-static const vmx_engine_vtable *const engines[] = {&vmx_pinecone_vtable};
+static const vmx_engine_vtable *const engines[] = {&vmx_pinecone_vtable, &vmx_milvus_vtable};
 
 #define ENGINE_COUNT (sizeof engines / sizeof engines[0])
 
