@@ -6,14 +6,7 @@
 
 /* --- the operations ------------------------------------------------------------------------------------------------ */
 
-typedef struct job {
-    const json_t *command;
-    driver_memory *memory;
-    vmx_index *index;
-    vmx_call_options options;
-    vmx_op *op;
-    vmx_error error;
-} job;
+typedef driver_job job;
 
 static vmx_status
 run_upsert(job *j)
@@ -26,16 +19,7 @@ static vmx_status
 run_query(job *j)
 {
     vmx_query query;
-    vmx_query_init(&query, sizeof query);
-    query.dense = driver_floats(j->memory, j->command, "dense");
-    query.sparse = driver_sparse(j->memory, j->command, "sparse");
-    query.id = driver_str(j->command, "id");
-    query.top_k = (uint32_t)driver_uint(j->command, "top_k");
-    query.filter = driver_text(j->memory, j->command, "filter");
-    query.include_values = driver_bool(j->command, "include_values");
-    query.include_metadata = driver_bool(j->command, "include_metadata");
-    query.scan_factor = (float)json_number_value(json_object_get(j->command, "scan_factor"));
-    query.max_candidates = (uint32_t)driver_uint(j->command, "max_candidates");
+    driver_query(j->memory, j->command, &query);
     return vmx_index_query(j->index, &query, &j->options, &j->op, &j->error);
 }
 
@@ -158,6 +142,9 @@ run_operation(job *j)
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
         if (strcmp(operations[i].name, name) == 0)
             return operations[i].run(j);
+    driver_run run = driver_manage_find(name);
+    if (run != NULL)
+        return run(j);
     fprintf(stderr, "driver: no operation \"%s\"\n", name);
     exit(2);
 }
@@ -187,7 +174,7 @@ static json_t *
 run_command(vmx_client *client, const json_t *command)
 {
     driver_memory memory = {.count = 0};
-    job j = {.command = command, .memory = &memory};
+    job j = {.command = command, .memory = &memory, .client = client};
     j.options = driver_options(&memory, command);
     vmx_status status =
         vmx_index_open(client, driver_str(command, "collection"), driver_str(command, "namespace"), &j.index, &j.error);

@@ -51,6 +51,29 @@ driver_vectors(driver_memory *memory, const json_t *object, const char *key);
 vmx_call_options
 driver_options(driver_memory *memory, const json_t *command);
 
+/* --- manage.c: the operations on the index itself, and batches ------------------------------------------------------ */
+
+/* One command as it runs. */
+typedef struct driver_job {
+    const json_t *command;
+    driver_memory *memory;
+    vmx_client *client;
+    vmx_index *index;
+    vmx_call_options options;
+    vmx_op *op;
+    vmx_error error;
+} driver_job;
+
+typedef vmx_status (*driver_run)(driver_job *job);
+
+/* NULL: none of them. */
+driver_run
+driver_manage_find(const char *name);
+
+/* A query's members. */
+void
+driver_query(driver_memory *memory, const json_t *command, vmx_query *query);
+
 /* --- output.c ------------------------------------------------------------------------------------------------------ */
 
 json_t *

@@ -93,6 +93,31 @@ state_of(const vmx_op *op)
         state.has_storage_fullness ? json_real((double)state.storage_fullness) : json_null());
 }
 
+/* How many matches each query of a batch has. */
+static json_t *
+query_counts_of(const vmx_op *op)
+{
+    size_t first, count;
+    json_t *list = json_array();
+    for (size_t i = 0; i < vmx_op_query_count(op) && vmx_op_query_matches(op, i, &first, &count); i++)
+        json_array_append_new(list, json_integer((json_int_t)count));
+    return list;
+}
+
+/* UNKNOWN, NONE, PENDING, RUNNING, READY or FAILED; null without a state. */
+static json_t *
+build_of(const vmx_op *op)
+{
+    static const char *const names[] = {"UNKNOWN", "NONE", "PENDING", "RUNNING", "READY", "FAILED"};
+    vmx_index_state state;
+    vmx_index_state_init(&state, sizeof state);
+    if (!vmx_op_stats(op, &state))
+        return json_null();
+    return json_pack("{s:s, s:o, s:o}", "state", names[state.build], "indexed_count",
+                     state.has_indexed_count ? json_integer((json_int_t)state.indexed_count) : json_null(), "error",
+                     json_of(state.build_error));
+}
+
 static void
 add_numbers(json_t *answer, const vmx_op *op)
 {
@@ -117,6 +142,8 @@ driver_add_result(json_t *answer, vmx_op *op, const json_t *read)
     json_object_set_new(answer, "ids", ids_of(op));
     json_object_set_new(answer, "namespaces", namespaces_of(op));
     json_object_set_new(answer, "state", state_of(op));
+    json_object_set_new(answer, "query_counts", query_counts_of(op));
+    json_object_set_new(answer, "build", build_of(op));
     json_object_set_new(answer, "next_token", json_of(vmx_op_next_token(op)));
     add_numbers(answer, op);
     json_t *headers = json_object();
