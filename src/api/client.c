@@ -51,6 +51,7 @@ tear_down(vmx_client *client, bool wait)
     if (atomic_exchange(&client->torn_down, true))
         return;
     vmx_host_stop_driving(&client->host);
+    vmx_run_store_close(&client->runs);
     vmx_workers_stop(client->workers, wait);
     if (client->pool != NULL)
         vmx_pool_close(client->pool);
@@ -83,6 +84,7 @@ client_destroy(vmx_host *host)
         vmx_memory_detach(client->memory);
     vmx_workers_free(client->workers);
     vmx_config_free(client->config);
+    vmx_run_store_destroy(&client->runs);
     vmx_host_destroy(host);
     vmx_dealloc(client);
 }
@@ -306,6 +308,7 @@ client_new(const vmx_config *config)
         return NULL;
     }
     vmx_latency_init(&client->caller.reads);
+    vmx_run_store_init(&client->runs);
     vmx_ledger_init(&client->ledger);
     client->caller.meter = vmx_meter_new();
     client->config = vmx_config_copy(config);

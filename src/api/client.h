@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <vecmux/client.h>
 
+#include "api/run_store.h"
 #include "core/buffer.h"
 #include "core/endpoint.h"
 #include "core/log.h"
@@ -34,6 +35,7 @@ struct vmx_client {
     vmx_workers *workers; /* for slow things */
     vmx_engine engine;
     vmx_caller caller;
+    vmx_run_store runs;
     vmx_log *log;                           /* NULL: none */
     const char *targets[VMX_MAX_ENDPOINTS]; /* the endpoints' */
     vmx_retry retry;                        /* of calls that bring none */

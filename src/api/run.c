@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "api/call_options.h"
-#include "core/alloc.h"
 #include "core/error.h"
 #include "core/lender.h"
 #include "core/sized.h"
@@ -42,11 +41,14 @@ static void
 run_destroy(vmx_op *op)
 {
     vmx_run *run = OWNER(op, op);
+    vmx_client *client = run->client;
     vmx_message_clear(&run->step.request.message);
     vmx_message_clear(&run->machine.kept);
     vmx_call_clear(&run->call);
-    vmx_op_fini(op);
-    vmx_dealloc(run);
+    vmx_arena_rewind(&op->arena);
+    vmx_host *host = vmx_op_fini(op);
+    vmx_run_store_give(&client->runs, run);
+    vmx_host_release(host);
 }
 
 static void
@@ -206,10 +208,15 @@ vmx_op_attempt(const vmx_op *op, size_t i, vmx_attempt_info *info)
 static void
 init_machine(vmx_run *run)
 {
-    run->machine.engine = &run->client->engine;
-    run->machine.arena = &run->op.arena;
-    run->machine.error = &run->op.error;
-    run->machine.result = &run->result;
+    run->machine = (vmx_machine){
+        .engine = &run->client->engine,
+        .arena = &run->op.arena,
+        .error = &run->op.error,
+        .result = &run->result,
+        .spare = run->machine.spare,
+    };
+    run->step = (vmx_step){.kind = VMX_STEP_CALL};
+    run->result = (vmx_result){0};
 }
 
 static vmx_status
@@ -240,11 +247,13 @@ vmx_run_new(vmx_client *client, const char *name, vmx_str name_space, const vmx_
         status = vmx_call_options_check(client, caller_options, &options, error);
     if (status != VMX_OK)
         return status;
-    vmx_run *run = vmx_calloc(1, sizeof *run);
+    vmx_run *run = vmx_run_store_take(&client->runs);
     if (run == NULL)
         return vmx_error_no_memory(error);
     run->client = client;
-    run->timer.fire = on_timer;
+    run->loop = NULL;
+    run->timer = (vmx_timer){.fire = on_timer};
+    run->waiting = run->ended = false;
     run->start_task.run = run_start;
     run->timer_task.run = run_timer;
     vmx_op_init(&run->op, &op_vtable, name, &client->host, options.queue, options.user);

@@ -10,7 +10,8 @@
 #include "rpc/call.h"
 
 typedef struct vmx_run {
-    vmx_op op; /* first */
+    vmx_op op;            /* first */
+    struct vmx_run *next; /* in a vmx_run_store */
     vmx_client *client;
     vmx_machine machine;
     vmx_step step; /* the next to take */

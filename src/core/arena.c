@@ -86,15 +86,35 @@ vmx_arena_str(vmx_arena *arena, vmx_str text)
     return (vmx_str){copy, text.len};
 }
 
-void
-vmx_arena_reset(vmx_arena *arena)
+static void
+free_blocks(vmx_arena_block *block)
 {
-    vmx_arena_block *block = arena->blocks;
     while (block) {
         vmx_arena_block *next = block->next;
         vmx_dealloc(block);
         block = next;
     }
+}
+
+void
+vmx_arena_reset(vmx_arena *arena)
+{
+    free_blocks(arena->blocks);
     arena->blocks = NULL;
+    arena->used_bytes = 0;
+}
+
+/* The newest block is the largest of those that grew by doubling: next time one will do. */
+void
+vmx_arena_rewind(vmx_arena *arena)
+{
+    vmx_arena_block *kept = arena->blocks;
+    if (!kept || kept->capacity > VMX_ARENA_KEPT_BYTES) {
+        vmx_arena_reset(arena);
+        return;
+    }
+    free_blocks(kept->next);
+    kept->next = NULL;
+    kept->used = 0;
     arena->used_bytes = 0;
 }

@@ -35,4 +35,9 @@ vmx_arena_str(vmx_arena *arena, vmx_str text);
 void
 vmx_arena_reset(vmx_arena *arena);
 
+/* The same, but keeps a block of up to VMX_ARENA_KEPT_BYTES for what comes next. */
+#define VMX_ARENA_KEPT_BYTES 8192
+void
+vmx_arena_rewind(vmx_arena *arena);
+
 #endif

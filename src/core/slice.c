@@ -1,11 +1,13 @@
 #include "core/slice.h"
 
 #include <stdalign.h>
+#include <stdbool.h>
 
 #include "core/alloc.h"
 
 typedef struct vmx_memory_block {
     vmx_block block;
+    size_t size_bytes;
     alignas(max_align_t) uint8_t data[];
 } vmx_memory_block;
 
@@ -25,8 +27,33 @@ vmx_block_new(size_t size_bytes, uint8_t **data)
         return NULL;
     atomic_init(&memory->block.refs, 1);
     memory->block.release = release_memory;
+    memory->size_bytes = size_bytes;
     *data = memory->data;
     return &memory->block;
+}
+
+/* Only the owner of a spare block hands it out: what nobody else holds stays so. */
+static bool
+is_free(const vmx_block *spare, size_t size_bytes)
+{
+    return spare != NULL && ((const vmx_memory_block *)spare)->size_bytes >= size_bytes &&
+           atomic_load_explicit(&spare->refs, memory_order_acquire) == 1;
+}
+
+vmx_block *
+vmx_block_reuse(vmx_block **spare, size_t size_bytes, uint8_t **data)
+{
+    if (size_bytes > VMX_SPARE_BYTES)
+        return vmx_block_new(size_bytes, data);
+    if (!is_free(*spare, size_bytes)) {
+        vmx_block *block = vmx_block_new(size_bytes, data);
+        if (block == NULL)
+            return NULL;
+        vmx_block_release(*spare);
+        *spare = block;
+    }
+    *data = ((vmx_memory_block *)*spare)->data;
+    return vmx_block_acquire(*spare);
 }
 
 vmx_block *
@@ -48,16 +75,16 @@ vmx_block_release(vmx_block *block)
 void
 vmx_message_init_one(vmx_message *message, vmx_block *block, const uint8_t *data, size_t len)
 {
-    *message = (vmx_message){.count = 1, .size_bytes = len, .one = {data, len, block}};
-    message->slices = &message->one;
+    *message = (vmx_message){.count = 1, .size_bytes = len, .few = {{data, len, block}}};
+    message->slices = message->few;
 }
 
 void
 vmx_message_move(vmx_message *to, vmx_message *from)
 {
     *to = *from;
-    if (from->slices == &from->one)
-        to->slices = &to->one;
+    if (from->slices == from->few)
+        to->slices = to->few;
     *from = (vmx_message){0};
 }
 
@@ -66,7 +93,9 @@ vmx_message_clear(vmx_message *message)
 {
     for (size_t i = 0; i < message->count; i++)
         vmx_block_release(message->slices[i].block);
-    if (message->slices != &message->one)
+    if (message->slices != message->few && message->slices != NULL)
         vmx_dealloc(message->slices);
+    if (message->drop != NULL)
+        message->drop(message->memory);
     *message = (vmx_message){0};
 }

@@ -23,24 +23,41 @@ struct vmx_block {
 vmx_block *
 vmx_block_new(size_t size_bytes, uint8_t **data);
 
+/*
+ * As vmx_block_new, in the memory of *spare if that is large enough and nobody else holds it any more. The block becomes
+ * *spare, which holds a reference of its own: so one who makes blocks one after the other allocates once. Of *spare (NULL:
+ * none yet) only its owner may make blocks, which must come from here. Blocks above VMX_SPARE_BYTES are not kept.
+ */
+#define VMX_SPARE_BYTES 16384
+vmx_block *
+vmx_block_reuse(vmx_block **spare, size_t size_bytes, uint8_t **data);
+
 /* Return their argument, or NULL for NULL; release always returns NULL. Any thread. */
 vmx_block *
 vmx_block_acquire(vmx_block *block);
 vmx_block *
 vmx_block_release(vmx_block *block);
 
+#define VMX_FEW_SLICES 2
+
 typedef struct vmx_slice {
     const uint8_t *data;
     size_t len;
-    vmx_block *block; /* NULL: static memory */
+    vmx_block *block; /* NULL: static memory, or the message's */
 } vmx_slice;
 
-/* A message in pieces. Owns a reference on each slice's block. Zero-initialised is the empty message. */
+/*
+ * A message in pieces. Owns a reference on each slice's block. Zero-initialised is the empty message.
+ *
+ * A received one may own its memory as a whole, without blocks: it can be read and moved, not sent.
+ */
 typedef struct vmx_message {
-    vmx_slice *slices; /* points at `one`, or at memory of vmx_alloc */
+    vmx_slice *slices; /* points at `few`, or at memory of vmx_alloc */
     size_t count;
-    size_t size_bytes; /* the sum of the slices' lengths */
-    vmx_slice one;
+    size_t size_bytes;          /* the sum of the slices' lengths */
+    void (*drop)(void *memory); /* frees `memory`; NULL: there is none */
+    void *memory;               /* that slices without a block point into */
+    vmx_slice few[VMX_FEW_SLICES];
 } vmx_message;
 
 /* A message of one slice; takes over the caller's reference on `block`. */

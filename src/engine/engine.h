@@ -43,6 +43,7 @@ struct vmx_machine {
     vmx_str name_space; /* likewise */
     void *state;        /* the operation's own, in the arena */
     vmx_block *lender;  /* of an upsert's values; NULL: they are copied. Borrowed from the API */
+    vmx_block *spare;   /* of vmx_block_reuse, for requests; owned by the API */
     vmx_message kept;   /* a reply that the result points into; owned, lives as long as the op */
     /* A call succeeded. `message` may be moved out; `reply` is borrowed. */
     void (*on_reply)(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next);

@@ -12,7 +12,7 @@ vmx_exchange_call(vmx_machine *machine, const char *method, const ProtobufCMessa
 {
     uint8_t *data;
     size_t len = protobuf_c_message_get_packed_size(message);
-    vmx_block *block = vmx_block_new(len, &data);
+    vmx_block *block = vmx_block_reuse(&machine->spare, len, &data);
     if (block == NULL)
         return vmx_error_no_memory(machine->error);
     protobuf_c_message_pack(message, data);
@@ -77,18 +77,17 @@ check_reply(vmx_machine *machine, const ProtobufCMessageDescriptor *descriptor, 
 bool
 vmx_exchange_keep(vmx_machine *machine, vmx_message *message, vmx_str *bytes, vmx_step *next)
 {
-    uint8_t *copy;
     size_t size_bytes = message->size_bytes;
     if (message->count == 1) {
         vmx_message_move(&machine->kept, message);
     } else {
-        vmx_block *block = vmx_block_new(size_bytes, &copy);
-        if (block == NULL) {
+        uint8_t *copy = vmx_arena_alloc(machine->arena, size_bytes);
+        if (copy == NULL) {
             vmx_exchange_no_memory(machine, next);
             return false;
         }
         copy_slices(message, copy);
-        vmx_message_init_one(&machine->kept, block, copy, size_bytes);
+        vmx_message_init_one(&machine->kept, NULL, copy, size_bytes);
     }
     *bytes = (vmx_str){(const char *)machine->kept.slices[0].data, size_bytes};
     return true;

@@ -74,6 +74,9 @@ void
 vmx_op_init(vmx_op *op, const vmx_op_vtable *vtable, const char *name, vmx_host *host, vmx_queue *queue, void *user)
 {
     pthread_once(&places_once, places_init);
+    vmx_arena arena = op->arena;
+    memset(op, 0, offsetof(vmx_op, error));
+    op->arena = arena;
     op->vtable = vtable;
     op->name = name;
     op->host = vmx_host_acquire(host);
@@ -87,13 +90,12 @@ vmx_op_init(vmx_op *op, const vmx_op_vtable *vtable, const char *name, vmx_host 
     vmx_error_clear(&op->error);
 }
 
-void
+vmx_host *
 vmx_op_fini(vmx_op *op)
 {
-    vmx_arena_reset(&op->arena);
     if (op->queue != NULL)
         vmx_queue_release(op->queue);
-    vmx_host_release(op->host);
+    return op->host;
 }
 
 static bool

@@ -34,13 +34,6 @@ struct vmx_op {
     vmx_strand strand;
     vmx_task cancel_task;
 
-    /* written on the strand before `done`, read by the user after it */
-    vmx_error error;
-    vmx_arena arena; /* request scratch, reply and results */
-    const vmx_header *headers;
-    size_t header_count;
-    const void *result; /* a vmx_result, for api/ */
-
     /* host lock */
     vmx_op *run_prev, *run_next;
     vmx_op *cancel_next;
@@ -51,9 +44,16 @@ struct vmx_op {
     bool queued;
     bool detached;
     bool queue_owns; /* nobody has the handle until its event is polled: a queue that drops the event frees the op */
+
+    /* written on the strand before `done`, read by the user after it */
+    vmx_arena arena; /* request scratch, reply and results */
+    const vmx_header *headers;
+    size_t header_count;
+    const void *result; /* a vmx_result, for api/ */
+    vmx_error error;    /* last: its text need not be zeroed */
 };
 
-/* Zeroed memory becomes an op with one reference (the user's) that is not running yet. */
+/* Zeroed memory, or what was an op before (vmx_op_fini), becomes an op with one reference (the user's) that is not running yet. */
 void
 vmx_op_init(vmx_op *op, const vmx_op_vtable *vtable, const char *name, vmx_host *host, vmx_queue *queue, void *user);
 
@@ -65,8 +65,9 @@ vmx_op_begin(vmx_op *op);
 bool
 vmx_op_begin_nested(vmx_op *op);
 
-/* For the destroy function: gives back what vmx_op_init took. */
-void
+/* For the destroy function: gives back what vmx_op_init took, but for the reference on the host, which it returns: the
+ * caller releases it last of all. The arena stays. */
+vmx_host *
 vmx_op_fini(vmx_op *op);
 
 vmx_op *

@@ -62,7 +62,7 @@ void
 vmx_attempt_clear(vmx_attempt *attempt)
 {
     vmx_message_clear(&attempt->message);
-    vmx_arena_reset(&attempt->arena);
+    vmx_arena_rewind(&attempt->arena);
     memset(&attempt->reply, 0, sizeof attempt->reply);
 }
 

@@ -453,16 +453,20 @@ void
 vmx_call_init(vmx_call *call, vmx_caller *caller, vmx_op *op, vmx_loop *loop, const vmx_call_settings *settings,
               vmx_error *error, void (*done)(vmx_call *call))
 {
-    call->caller = caller;
-    call->op = op;
-    call->loop = loop;
-    call->settings = *settings;
-    call->error = error;
-    call->done = done;
-    call->waiter.granted = on_granted;
-    call->timer.fire = on_timer;
-    call->granted_task.run = run_granted;
-    call->timer_task.run = run_timer;
+    vmx_arena first = call->attempts[0].arena, second = call->attempts[1].arena;
+    *call = (vmx_call){
+        .caller = caller,
+        .op = op,
+        .loop = loop,
+        .settings = *settings,
+        .error = error,
+        .done = done,
+        .attempts = {{.arena = first}, {.arena = second}},
+        .waiter.granted = on_granted,
+        .timer.fire = on_timer,
+        .granted_task.run = run_granted,
+        .timer_task.run = run_timer,
+    };
     vmx_random_seed(&call->random, atomic_fetch_add_explicit(&caller->next_seed, 1, memory_order_relaxed));
 }
 
@@ -513,6 +517,14 @@ vmx_call_clear(vmx_call *call)
     vmx_message_clear(&call->request.message);
     for (size_t i = 0; i < 2; i++)
         vmx_attempt_clear(&call->attempts[i]);
+}
+
+void
+vmx_call_destroy(vmx_call *call)
+{
+    vmx_call_clear(call);
+    for (size_t i = 0; i < 2; i++)
+        vmx_arena_reset(&call->attempts[i].arena);
 }
 
 const vmx_reply *

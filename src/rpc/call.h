@@ -130,7 +130,7 @@ struct vmx_call {
     char previous_attempts[12];
 };
 
-/* Zeroed memory becomes an idle call. `error` is where its failures are written. */
+/* Zeroed memory, or a call that was cleared, becomes an idle call. `error` is where its failures are written. */
 void
 vmx_call_init(vmx_call *call, vmx_caller *caller, vmx_op *op, vmx_loop *loop, const vmx_call_settings *settings,
               vmx_error *error, void (*done)(vmx_call *call));
@@ -143,9 +143,13 @@ vmx_call_start(vmx_call *call, vmx_request *request);
 void
 vmx_call_cancel(vmx_call *call);
 
-/* Frees what an idle call holds. */
+/* Frees what an idle call holds, but for memory of its next attempts. */
 void
 vmx_call_clear(vmx_call *call);
+
+/* Frees that too. */
+void
+vmx_call_destroy(vmx_call *call);
 
 /* The last attempt's reply; one without anything if there was none. */
 const vmx_reply *

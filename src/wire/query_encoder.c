@@ -87,12 +87,12 @@ write_query(const vmx_query_item *query, size_t sparse_indices_bytes, uint8_t *a
 }
 
 bool
-vmx_query_encode(const vmx_query_item *query, vmx_message *message)
+vmx_query_encode(const vmx_query_item *query, vmx_block **spare, vmx_message *message)
 {
     size_t sparse_indices_bytes = vmx_sparse_indices_size(query->sparse);
     size_t size_bytes = query_size(query, sparse_indices_bytes);
     uint8_t *data;
-    vmx_block *block = vmx_block_new(size_bytes, &data);
+    vmx_block *block = vmx_block_reuse(spare, size_bytes, &data);
     if (block == NULL)
         return false;
     write_query(query, sparse_indices_bytes, data);

@@ -23,8 +23,8 @@ typedef struct vmx_query_item {
     bool include_values, include_metadata;
 } vmx_query_item;
 
-/* Makes `message` the request, in one slice. False when memory is out. */
+/* Makes `message` the request, in one slice, whose memory comes from vmx_block_reuse. False when memory is out. */
 bool
-vmx_query_encode(const vmx_query_item *query, vmx_message *message);
+vmx_query_encode(const vmx_query_item *query, vmx_block **spare, vmx_message *message);
 
 #endif

@@ -134,7 +134,7 @@ static bool
 init_message(vmx_message *message, size_t referenced, size_t size_bytes)
 {
     *message = (vmx_message){.size_bytes = size_bytes};
-    message->slices = &message->one;
+    message->slices = message->few;
     if (referenced == 0)
         return true;
     message->slices = vmx_calloc(2 * referenced + 1, sizeof *message->slices);

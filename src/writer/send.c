@@ -58,10 +58,12 @@ destroy_send(vmx_op *op)
         pthread_mutex_unlock(&writer->lock);
         vmx_host_changed(writer->parts.host);
     }
-    vmx_call_clear(&send->call);
-    vmx_op_fini(op);
+    vmx_call_destroy(&send->call);
+    vmx_arena_reset(&op->arena);
+    vmx_host *host = vmx_op_fini(op);
     vmx_dealloc(send);
     vmx_writer_release(writer);
+    vmx_host_release(host);
 }
 
 static const vmx_op_vtable op_vtable = {.cancel = cancel_send, .destroy = destroy_send};

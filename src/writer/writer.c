@@ -56,8 +56,10 @@ destroy(vmx_op *op)
     vmx_ids_free(&writer->locked.ids);
     pthread_mutex_destroy(&writer->lock);
     pthread_mutex_destroy(&writer->timer_lock);
-    vmx_op_fini(op);
+    vmx_arena_reset(&op->arena);
+    vmx_host *host = vmx_op_fini(op);
     vmx_dealloc(writer);
+    vmx_host_release(host);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */

@@ -161,7 +161,7 @@ START_TEST(test_message_owns_its_slices)
     vmx_message_init_one(&one, &block, (const uint8_t *)"abc", 3);
     vmx_message_move(&moved, &one);
     ck_assert_uint_eq(one.count, 0);
-    ck_assert_ptr_eq(moved.slices, &moved.one);
+    ck_assert_ptr_eq(moved.slices, moved.few);
     ck_assert_uint_eq(moved.size_bytes, 3);
 
     vmx_message many = {.slices = vmx_calloc(2, sizeof(vmx_slice)), .count = 2};

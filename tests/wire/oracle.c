@@ -169,10 +169,12 @@ void
 oracle_check_query(vmx_arena *arena, const vmx_query_item *query)
 {
     vmx_message message;
-    ORACLE_CHECK(vmx_query_encode(query, &message));
+    vmx_block *spare = NULL;
+    ORACLE_CHECK(vmx_query_encode(query, &spare, &message));
     ORACLE_CHECK(message.count == 1);
     check_message(&message, oracle_query(arena, query));
     vmx_message_clear(&message);
+    vmx_block_release(spare);
 }
 
 /* --- the decoder --------------------------------------------------------------------------------------------------- */

@@ -85,7 +85,7 @@ vmx_pinecone_query(vmx_machine *machine, const vmx_query *query, vmx_step *first
     vmx_query_item item;
     machine->on_reply = on_reply;
     status = fill_item(&scratch, query, machine->name_space, &item, machine->error);
-    if (status == VMX_OK && !vmx_query_encode(&item, &first->request.message))
+    if (status == VMX_OK && !vmx_query_encode(&item, &machine->spare, &first->request.message))
         status = vmx_error_no_memory(machine->error);
     first->kind = VMX_STEP_CALL;
     first->request.method = "/VectorService/Query";

@@ -159,7 +159,7 @@ copy_message(vmx_message *to, const vmx_message *from)
     *to = (vmx_message){0};
     if (from->count == 0)
         return true;
-    to->slices = from->count == 1 ? &to->one : vmx_calloc(from->count, sizeof *to->slices);
+    to->slices = from->count <= VMX_FEW_SLICES ? to->few : vmx_calloc(from->count, sizeof *to->slices);
     if (to->slices == NULL)
         return false;
     for (size_t i = 0; i < from->count; i++) {

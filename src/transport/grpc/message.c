@@ -91,44 +91,24 @@ vmx_grpc_lend(vmx_grpc_stream *stream, const vmx_message *message)
 
 /* --- receiving ---------------------------------------------------------------------------------------------------- */
 
-/* A received message, whose slices point into the core's. */
-typedef struct received {
-    vmx_block block;
-    grpc_byte_buffer *buffer;
-} received;
-
 static void
-release_received(vmx_block *block)
+drop_received(void *buffer)
 {
-    received *message = (received *)block;
-    grpc_byte_buffer_destroy(message->buffer);
-    vmx_dealloc(message);
+    grpc_byte_buffer_destroy(buffer);
 }
 
 bool
 vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer)
 {
-    *message = (vmx_message){0};
-    grpc_slice_buffer *in = &buffer->data.raw.slice_buffer;
-    received *owner = vmx_alloc(sizeof *owner);
-    vmx_slice *slices = in->count <= 1 ? &message->one : vmx_calloc(in->count, sizeof *slices);
-    if (owner == NULL || slices == NULL) {
-        vmx_dealloc(owner);
-        if (slices != &message->one)
-            vmx_dealloc(slices);
+    const grpc_slice_buffer *in = &buffer->data.raw.slice_buffer;
+    *message = (vmx_message){.count = in->count, .size_bytes = in->length, .drop = drop_received, .memory = buffer};
+    message->slices = in->count <= VMX_FEW_SLICES ? message->few : vmx_calloc(in->count, sizeof *message->slices);
+    if (message->slices == NULL) {
+        *message = (vmx_message){0};
         grpc_byte_buffer_destroy(buffer);
         return false;
     }
-    owner->block.release = release_received;
-    owner->buffer = buffer;
-    atomic_init(&owner->block.refs, in->count > 0 ? in->count : 1);
-    for (size_t i = 0; i < in->count; i++) {
-        slices[i] = (vmx_slice){GRPC_SLICE_START_PTR(in->slices[i]), GRPC_SLICE_LENGTH(in->slices[i]), &owner->block};
-    }
-    message->slices = slices;
-    message->count = in->count;
-    message->size_bytes = in->length;
-    if (in->count == 0)
-        vmx_block_release(&owner->block);
+    for (size_t i = 0; i < in->count; i++)
+        message->slices[i] = (vmx_slice){GRPC_SLICE_START_PTR(in->slices[i]), GRPC_SLICE_LENGTH(in->slices[i]), NULL};
     return true;
 }
