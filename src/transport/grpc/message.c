@@ -6,7 +6,7 @@
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */
 
-/* The core has dropped a slice: any thread, perhaps long after the stream's end. */
+/* The core has dropped all slices of a loan that share a block: any thread, perhaps long after the stream's end. */
 static void
 take_back(void *user)
 {
@@ -42,13 +42,50 @@ loan_new(vmx_grpc_stream *stream, size_t slice_count)
     return loan;
 }
 
-/* Slices that stand for memory that must be given back; empty and static ones are not lent. */
+/*
+ * Slices of one block share one reference count of the core's, which would take an allocation for each of them: a batch of
+ * lent vectors has two slices for each, but two blocks. The blocks of the last few slices are remembered.
+ */
+#define REMEMBERED 2
+
+typedef struct lending {
+    const vmx_block *blocks[REMEMBERED];
+    grpc_slice slices[REMEMBERED]; /* in the buffer already, so their counts live */
+    size_t next;                   /* to be forgotten */
+} lending;
+
+/* Where the block is remembered; REMEMBERED if it is not. */
+static size_t
+find_block(const lending *state, const vmx_block *block)
+{
+    size_t i = 0;
+    while (i < REMEMBERED && state->blocks[i] != block)
+        i++;
+    return i;
+}
+
+static size_t
+remember_block(lending *state, const vmx_block *block)
+{
+    size_t i = state->next;
+    state->blocks[i] = block;
+    state->next = (i + 1) % REMEMBERED;
+    return i;
+}
+
+/* How many reference counts it takes; empty and static slices are not lent. */
 static size_t
 count_lent(const vmx_message *message)
 {
     size_t count = 0;
-    for (size_t i = 0; i < message->count; i++)
-        count += message->slices[i].len > 0 && message->slices[i].block != NULL;
+    lending state = {{NULL}, .next = 0};
+    for (size_t i = 0; i < message->count; i++) {
+        const vmx_slice *slice = &message->slices[i];
+        if (slice->len == 0 || slice->block == NULL || find_block(&state, slice->block) < REMEMBERED)
+            continue;
+        remember_block(&state, slice->block);
+        count++;
+    }
     return count;
 }
 
@@ -57,6 +94,24 @@ static void *
 writable(const void *data)
 {
     return (void *)(uintptr_t)data;
+}
+
+/* A slice with a count of its own, or with that of a remembered one; `*lent` advances past what it takes. */
+static grpc_slice
+lend_slice(lending *state, const vmx_slice *slice, vmx_grpc_loan *loan, vmx_grpc_lent **lent)
+{
+    size_t i = find_block(state, slice->block);
+    if (i < REMEMBERED) {
+        grpc_slice shared = grpc_slice_ref(state->slices[i]);
+        shared.data.refcounted.bytes = writable(slice->data);
+        shared.data.refcounted.length = slice->len;
+        return shared;
+    }
+    vmx_grpc_lent *own = (*lent)++;
+    *own = (vmx_grpc_lent){vmx_block_acquire(slice->block), loan};
+    vmx_tsan_release(own);
+    i = remember_block(state, slice->block);
+    return state->slices[i] = grpc_slice_new_with_user_data(writable(slice->data), slice->len, take_back, own);
 }
 
 bool
@@ -73,18 +128,13 @@ vmx_grpc_lend(vmx_grpc_stream *stream, const vmx_message *message)
     }
     grpc_slice_buffer *out = &stream->outgoing.data.raw.slice_buffer;
     vmx_grpc_lent *lent = loan != NULL ? loan->lent : NULL;
+    lending state = {{NULL}, .next = 0};
     for (size_t i = 0; i < message->count; i++) {
         const vmx_slice *slice = &message->slices[i];
-        if (slice->len == 0)
-            continue;
-        if (slice->block == NULL) {
-            grpc_slice_buffer_add_indexed(out, grpc_slice_from_static_buffer(slice->data, slice->len));
-            continue;
-        }
-        *lent = (vmx_grpc_lent){vmx_block_acquire(slice->block), loan};
-        vmx_tsan_release(lent);
-        grpc_slice_buffer_add_indexed(
-            out, grpc_slice_new_with_user_data(writable(slice->data), slice->len, take_back, lent++));
+        if (slice->len > 0)
+            grpc_slice_buffer_add_indexed(out, slice->block == NULL
+                                                   ? grpc_slice_from_static_buffer(slice->data, slice->len)
+                                                   : lend_slice(&state, slice, loan, &lent));
     }
     return true;
 }
