@@ -106,6 +106,44 @@ VMX_API vmx_status
 vmx_writer_lend(vmx_writer *writer, const vmx_vectors *vectors, void (*release)(void *user), void *user,
                 int64_t timeout_ms, size_t *taken, vmx_error *error);
 
+/* What an iterator says. */
+typedef enum vmx_pull_result {
+    VMX_PULL_MORE = 0, /* vectors, at least one */
+    VMX_PULL_END = 1,  /* there are no more */
+    VMX_PULL_ERROR = 2 /* it failed; `error` may say why */
+} vmx_pull_result;
+
+typedef struct vmx_pull {
+    size_t size;
+    /*
+     * Fills *vectors with the next ones. They are borrowed until `next` is called again or the operation has completed.
+     * It runs on a worker thread (property worker.threads), one call at a time; it may read files and compute, and others
+     * wait for the thread meanwhile, so give some hundred vectors at a time. Functions that wait answer
+     * VMX_ERR_WOULD_DEADLOCK inside it. It is not called after the operation has completed.
+     */
+    vmx_pull_result (*next)(void *user, vmx_vectors *vectors, vmx_error *error);
+    void *user;       /* for next */
+    vmx_queue *queue; /* where the completion arrives; NULL: nowhere, wait for the op */
+    void *event_user; /* handed back in the event */
+} vmx_pull;
+
+VMX_API void
+vmx_pull_init(vmx_pull *pull, size_t size);
+
+/*
+ * Starts an operation "pull" that takes vectors from an iterator, as fast as memory.limit.bytes has room, until its end.
+ * It succeeds when everything was taken; flush waits for the outcomes. It ends early with the iterator's error
+ * (VMX_ERR_IO if it gave none), with the error of the vector that cannot be taken (as vmx_writer_put; those before it
+ * were), VMX_ERR_CANCELLED, or VMX_ERR_CLOSED when the writer is closed or freed. Several may run at once.
+ * Errors of starting: VMX_ERR_INVALID, VMX_ERR_CLOSED, VMX_ERR_FORKED, VMX_ERR_NO_MEMORY (also: no thread).
+ */
+VMX_API vmx_status
+vmx_writer_pull(vmx_writer *writer, const vmx_pull *pull, vmx_op **op, vmx_error *error);
+
+/* How many vectors a pull has taken so far, also while it runs; false for another operation. */
+VMX_API bool
+vmx_op_pulled(const vmx_op *op, uint64_t *vectors);
+
 /* Sends what waits and waits until everything taken before has its outcome. Errors: VMX_ERR_TIMEOUT,
  * VMX_ERR_WOULD_DEADLOCK, VMX_ERR_FORKED; VMX_ERR_IO: everything has its outcome, but failed vectors could not be written
  * to the dead letter file (said once). Failed vectors are no error of flush: see the account. */

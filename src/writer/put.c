@@ -133,16 +133,27 @@ take_locked(vmx_writer *writer, taking *t, size_t *needed, bool *closed_one)
 
 /* --- waiting ------------------------------------------------------------------------------------------------------- */
 
-static vmx_status
-would_block(taking *t, const char *what, vmx_error *error)
+/* Room may have returned before it was wanted: then giving back what was there tells of it. */
+static void
+want_room(taking *t, size_t bytes)
 {
     vmx_writer *writer = t->writer;
+    vmx_memory *memory = writer->parts.memory;
+    pthread_mutex_lock(&writer->lock);
+    writer->locked.wants_room = true;
+    pthread_mutex_unlock(&writer->lock);
+    vmx_memory_want_room(&writer->listener);
+    if (bytes > 0 && vmx_memory_try(memory, bytes))
+        vmx_memory_release(memory, bytes);
+    vmx_writer_kick(writer); /* the open batch may hold what is missing */
+}
+
+/* `bytes` are missing in the memory budget; 0: something else is. */
+static vmx_status
+would_block(taking *t, size_t bytes, const char *what, vmx_error *error)
+{
     if (!t->blocks) {
-        pthread_mutex_lock(&writer->lock);
-        writer->locked.wants_room = true;
-        pthread_mutex_unlock(&writer->lock);
-        vmx_memory_want_room(&writer->listener);
-        vmx_writer_kick(writer); /* the open batch may hold what is missing */
+        want_room(t, bytes);
         return vmx_error_set(error, VMX_ERR_WOULD_BLOCK, "put: no room now: %s", what);
     }
     return vmx_callback_inside()
@@ -195,7 +206,7 @@ get_memory(taking *t, size_t bytes, vmx_error *error)
     if (!reserved && t->blocks && !vmx_callback_inside())
         reserved = wait_for_memory(t, bytes);
     if (!reserved)
-        return would_block(t, "memory.limit.bytes is in use", error);
+        return would_block(t, bytes, "memory.limit.bytes is in use", error);
     t->reserved_bytes = bytes;
     return VMX_OK;
 }
@@ -217,7 +228,7 @@ wait_for_reader(taking *t, vmx_error *error)
     bool waits = t->blocks && !vmx_callback_inside();
     while (waits && !reports_were_read(writer) && vmx_writer_now(writer) < t->deadline_us)
         vmx_host_drive(writer->parts.host, t->deadline_us, reports_were_read, writer);
-    return reports_were_read(writer) ? VMX_OK : would_block(t, "1024 reports wait to be polled and freed", error);
+    return reports_were_read(writer) ? VMX_OK : would_block(t, 0, "1024 reports wait to be polled and freed", error);
 }
 
 /* --- putting ------------------------------------------------------------------------------------------------------- */

@@ -55,8 +55,11 @@ destroy_send(vmx_op *op)
     if (send->deliveries != NULL) {
         pthread_mutex_lock(&writer->lock);
         writer->locked.unread--;
+        bool wanted = writer->locked.wants_room;
         pthread_mutex_unlock(&writer->lock);
         vmx_host_changed(writer->parts.host);
+        if (wanted && atomic_exchange(&writer->listener.wants_room, false))
+            vmx_writer_kick(writer);
     }
     vmx_call_destroy(&send->call);
     vmx_arena_reset(&op->arena);

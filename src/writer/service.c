@@ -1,5 +1,6 @@
 #include "core/error.h"
 #include "core/sync.h"
+#include "writer/pull.h"
 #include "writer/writer.h"
 
 /* --- the timer ----------------------------------------------------------------------------------------------------- */
@@ -134,7 +135,7 @@ next_due_locked(const vmx_writer *writer, uint64_t pause_us, uint64_t now_us)
     return due_us;
 }
 
-/* An open batch is closed when its time is over, or when somebody waits for the memory that it holds. */
+/* An open batch is closed when its time is over, or when somebody waits, or would have, for the memory that it holds. */
 static void
 close_old_batch_locked(vmx_writer *writer, uint64_t now_us)
 {
@@ -142,13 +143,15 @@ close_old_batch_locked(vmx_writer *writer, uint64_t now_us)
     if (writer->locked.open == NULL)
         return;
     vmx_memory_read(writer->parts.memory, &memory);
-    if (now_us >= writer->locked.open->linger_us || memory.waiting > 0)
+    if (now_us >= writer->locked.open->linger_us || memory.waiting > 0 || writer->locked.wants_room)
         vmx_writer_close_batch_locked(writer);
 }
 
 static void
 tell_room(vmx_writer *writer)
 {
+    if (writer->options.on_room == NULL)
+        return;
     vmx_callback_enter();
     writer->options.on_room(writer->options.user);
     vmx_callback_leave();
@@ -166,13 +169,17 @@ vmx_writer_service(vmx_writer *writer)
         vmx_send_push(&starting, send);
     uint64_t due_us = next_due_locked(writer, pause_us, now_us);
     bool room = writer->locked.wants_room && !atomic_load(&writer->listener.wants_room);
+    bool wakes = room || writer->locked.wakes_pullers;
     if (room)
         writer->locked.wants_room = false;
+    writer->locked.wakes_pullers = false;
     pthread_mutex_unlock(&writer->lock);
     if (due_us != VMX_NEVER)
         vmx_writer_arm(writer, due_us);
     for (vmx_send *send; (send = vmx_send_pop(&starting)) != NULL;)
         vmx_send_start(send);
-    if (room && writer->options.on_room != NULL)
+    if (wakes)
+        vmx_pullers_wake(writer);
+    if (room)
         tell_room(writer);
 }

@@ -9,6 +9,7 @@
 #include "core/sync.h"
 #include "op/queue.h"
 #include "rpc/retry.h"
+#include "writer/pull.h"
 
 #define DEFAULT_LINGER_MS           5
 #define DEFAULT_IN_FLIGHT           8
@@ -122,6 +123,7 @@ abandon(vmx_writer *writer)
     pthread_mutex_lock(&writer->lock);
     vmx_send_list rest = take_rest_locked(writer);
     pthread_mutex_unlock(&writer->lock);
+    vmx_pullers_wake(writer); /* they find it closed */
     cancel_flying(writer);
     for (vmx_send *send; (send = vmx_send_pop(&rest)) != NULL;)
         give_up(send);
@@ -372,6 +374,7 @@ vmx_writer_close(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
         pthread_mutex_lock(&writer->lock);
         writer->locked.closed = true;
         pthread_mutex_unlock(&writer->lock);
+        vmx_pullers_wake(writer); /* they find it closed */
     }
     vmx_status status = vmx_writer_flush(writer, timeout_ms, error);
     if (status == VMX_OK || status == VMX_ERR_IO) {

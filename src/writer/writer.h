@@ -99,7 +99,9 @@ struct vmx_writer {
         bool freed;       /* what is left fails */
         bool ended;       /* the op has been completed, or will be */
         bool wants_room;  /* a put said WOULD_BLOCK: on_room is owed */
-        size_t unread;    /* reports that the user has not freed */
+        struct vmx_puller *pullers;
+        bool wakes_pullers; /* at the next service */
+        size_t unread;      /* reports that the user has not freed */
         vmx_writer_account account;
         uint64_t rate_us; /* the sample that the rates are measured from */
         uint64_t rate_stored, rate_bytes;

@@ -112,6 +112,9 @@ on_stream(world *w, size_t n, const sighting *seen)
     (void)n;
     store *s = w->user;
     const vmx_message *message = vmx_fake_request(seen->stream);
+    bool watched = s->watch != NULL && *s->watch;
+    if (watched)
+        *s->watch = false;
     uint8_t *bytes = flatten(message);
     Pinecone__UpsertRequest *request = pinecone__upsert_request__unpack(NULL, message->size_bytes, bytes);
     ck_assert_ptr_nonnull(request);
@@ -123,6 +126,8 @@ on_stream(world *w, size_t n, const sighting *seen)
     answer_request(s, seen->stream, request);
     pinecone__upsert_request__free_unpacked(request, NULL);
     free(bytes);
+    if (watched)
+        *s->watch = true;
 }
 
 void

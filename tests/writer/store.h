@@ -18,6 +18,7 @@ typedef struct store {
     uint64_t stalled_until_us; /* before then nothing is answered */
     size_t dimension;          /* requests with a vector of another one are invalid; 0: any is fine */
     vmx_random chance;
+    bool *watch; /* a test watches what the client does: false while the server has its turn; NULL: none does */
     /* what it saw */
     size_t requests;
     size_t max_vectors, max_bytes; /* of one request */

@@ -194,10 +194,74 @@ START_TEST(a_freed_client_writes_down_what_it_drops)
 }
 END_TEST
 
+/* --- pulling, by the worker ---------------------------------------------------------------------------------------- */
+
+typedef struct source {
+    size_t next, end;
+    pthread_t asked_on;
+    float values[WIDTH];
+    char id[16];
+    vmx_vector vector;
+} source;
+
+static vmx_pull_result
+next_one(void *user, vmx_vectors *vectors, vmx_error *error)
+{
+    source *from = user;
+    (void)error;
+    from->asked_on = pthread_self();
+    if (from->next == from->end)
+        return VMX_PULL_END;
+    vmx_vector_init(&from->vector, sizeof from->vector);
+    from->values[0] = 1;
+    from->vector.id = (vmx_str){from->id, (size_t)snprintf(from->id, sizeof from->id, "%zu", from->next++)};
+    from->vector.values = (vmx_floats){from->values, WIDTH};
+    *vectors = (vmx_vectors){&from->vector, 1, 0};
+    return VMX_PULL_MORE;
+}
+
+START_TEST(iterators_are_pulled_by_the_worker)
+{
+    server own = server_start(0);
+    const char *const properties[] = {"memory.limit.bytes", "256k", NULL};
+    vmx_client *client = open_client(own.endpoint, IO_THREADS, properties);
+    vmx_index *index = open_index(client);
+    vmx_writer *writer;
+    vmx_error error;
+    vmx_writer_options options;
+    vmx_writer_options_init(&options, sizeof options);
+    options.batch_bytes = 40000;
+    ck_assert_msg(vmx_writer_open(index, &options, &writer, &error) == VMX_OK, "%s", error.message);
+    source sources[2] = {{.next = 0, .end = EACH}, {.next = EACH, .end = 2 * EACH}}; /* two at once */
+    vmx_op *ops[2];
+    for (size_t i = 0; i < 2; i++) {
+        vmx_pull pull;
+        vmx_pull_init(&pull, sizeof pull);
+        pull.next = next_one;
+        pull.user = &sources[i];
+        ck_assert_msg(vmx_writer_pull(writer, &pull, &ops[i], &error) == VMX_OK, "%s", error.message);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t taken;
+        ck_assert_int_eq(vmx_op_wait(ops[i], slow_ms(30000)), VMX_OK);
+        ck_assert(vmx_op_pulled(ops[i], &taken));
+        ck_assert_uint_eq(taken, EACH);
+        ck_assert_int_eq(pthread_equal(sources[i].asked_on, pthread_self()), 0);
+        vmx_op_free(ops[i]);
+    }
+    ck_assert_msg(vmx_writer_close(writer, slow_ms(30000), &error) == VMX_OK, "%s", error.message);
+    ck_assert_uint_eq(count_stored(index), 2 * EACH);
+    vmx_writer_free(writer);
+    vmx_index_free(index);
+    close_client(client);
+    server_kill(&own);
+}
+END_TEST
+
 int
 main(void)
 {
     const TTest *const tests[] = {many_threads_share_a_writer_and_its_memory, what_has_failed_stands_in_the_file,
-                                  a_freed_client_writes_down_what_it_drops, NULL};
+                                  a_freed_client_writes_down_what_it_drops, iterators_are_pulled_by_the_worker, NULL};
     return run_modes("writer_threads", tests);
 }
