@@ -43,13 +43,13 @@ void
 vmx_grpc_unlist(vmx_grpc_stream *stream)
 {
     vmx_grpc_loop *loop = stream->loop;
-    if (stream->link == NULL)
-        return;
     pthread_mutex_lock(&loop->lock);
-    *stream->link = stream->next;
-    if (stream->next != NULL)
-        stream->next->link = stream->link;
-    loop->stream_count--;
+    if (stream->link != NULL) { /* which a neighbour in the list may just be changing */
+        *stream->link = stream->next;
+        if (stream->next != NULL)
+            stream->next->link = stream->link;
+        loop->stream_count--;
+    }
     pthread_mutex_unlock(&loop->lock);
 }
 
