@@ -238,3 +238,17 @@ vmx_integer_parse(vmx_str text, bool suffix, int64_t *value)
     *value = result;
     return true;
 }
+
+size_t
+vmx_decimal_write(uint64_t value, char *out)
+{
+    char digits[VMX_DECIMAL_DIGITS];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    for (size_t i = 0; i < count; i++)
+        out[i] = digits[count - 1 - i];
+    return count;
+}

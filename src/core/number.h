@@ -28,4 +28,12 @@ vmx_number_parse(vmx_str text, double *value);
 bool
 vmx_integer_parse(vmx_str text, bool suffix, int64_t *value);
 
+/* The most digits that vmx_decimal_write writes. */
+#define VMX_DECIMAL_DIGITS 20
+
+/* Writes a whole number in decimal digits, without a NUL; returns how many. For hot ways: snprintf takes ten times as
+ * long. */
+size_t
+vmx_decimal_write(uint64_t value, char *out);
+
 #endif

@@ -1,10 +1,9 @@
 #include "writer/columns.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/number.h"
 #include "core/sized.h"
 
 /* An id: a prefix and a row number. */
@@ -19,9 +18,10 @@ vmx_columns_init(vmx_columns *columns, size_t size)
 static vmx_str
 number_id(const vmx_columns *columns, size_t i, char *text)
 {
-    int len = snprintf(text, ID_SIZE, "%.*s%" PRIu64, (int)columns->id_prefix.len,
-                       columns->id_prefix.ptr != NULL ? columns->id_prefix.ptr : "", columns->first_id + i);
-    return (vmx_str){text, (size_t)len};
+    size_t len = columns->id_prefix.len;
+    if (len > 0)
+        memcpy(text, columns->id_prefix.ptr, len);
+    return (vmx_str){text, len + vmx_decimal_write(columns->first_id + i, text + len)};
 }
 
 static vmx_status

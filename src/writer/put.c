@@ -1,12 +1,14 @@
-#include <stdio.h>
-
 #include "core/error.h"
 #include "core/lender.h"
+#include "core/number.h"
 #include "core/sized.h"
 #include "core/sync.h"
 #include "engine/check.h"
 #include "writer/columns.h"
 #include "writer/writer.h"
+
+/* How errors name a vector; its number follows. */
+#define WHAT "put: vector "
 
 /* So many reports may wait for the user before no more vectors are taken: they are not in the memory budget. */
 #define MAX_UNREAD 1024
@@ -18,6 +20,7 @@ typedef struct taking {
     vmx_block *lender;
     size_t copied_bytes;
     uint64_t id_hash;
+    vmx_batch *before;     /* that holds the latest write of the id, as of this look */
     size_t reserved_bytes; /* of the budget, not used yet */
     uint64_t deadline_us;
     bool blocks;        /* the caller is ready to wait */
@@ -41,8 +44,7 @@ goes_into(const vmx_writer *writer, const vmx_batch *batch, const taking *t)
 {
     size_t size = batch->size_bytes + vmx_row_bytes(&t->row) + writer->overhead_bytes;
     return vmx_batch_has_place(batch) && batch->count < writer->options.batch_vectors &&
-           size <= writer->options.batch_bytes && batch->dimension == t->row.item.values.len &&
-           vmx_ids_find(&writer->locked.ids, t->id_hash) != batch;
+           size <= writer->options.batch_bytes && batch->dimension == t->row.item.values.len && t->before != batch;
 }
 
 /* What is still needed of the budget for the record; 0: nothing. */
@@ -100,7 +102,7 @@ static bool
 append_locked(vmx_writer *writer, taking *t)
 {
     vmx_batch *batch = writer->locked.open;
-    vmx_batch *before = vmx_ids_find(&writer->locked.ids, t->id_hash);
+    vmx_batch *before = t->before;
     uint64_t now_us = vmx_writer_now(writer);
     if ((before != NULL && !vmx_batch_follow(before, batch)) || !vmx_ids_put(&writer->locked.ids, t->id_hash, batch))
         return false;
@@ -118,6 +120,7 @@ take_locked(vmx_writer *writer, taking *t, size_t *needed, bool *closed_one)
         return CLOSED;
     if (writer->locked.unread >= MAX_UNREAD)
         return NEEDS_READER;
+    t->before = vmx_ids_find(&writer->locked.ids, t->id_hash);
     if (writer->locked.open != NULL && !goes_into(writer, writer->locked.open, t)) {
         *closed_one = writer->locked.open->count > 0;
         if (!vmx_writer_close_batch_locked(writer))
@@ -279,8 +282,8 @@ prepare(taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch, vmx_e
     vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
     if (status != VMX_OK)
         return status;
-    char what[64];
-    snprintf(what, sizeof what, "put: vector %zu", i);
+    char what[sizeof WHAT + VMX_DECIMAL_DIGITS] = WHAT;
+    what[sizeof WHAT - 1 + vmx_decimal_write(i, what + sizeof WHAT - 1)] = '\0';
     status = writer->codec->measure(&writer->target, vector, what, scratch, &t->row, error);
     if (status != VMX_OK)
         return status;
