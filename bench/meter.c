@@ -120,6 +120,13 @@ bench_meter_tick(bench_meter *meter, uint64_t now_ns)
 }
 
 void
+bench_meter_count(bench_meter *meter, uint64_t operations)
+{
+    if (meter->counting && !meter->over)
+        meter->row->operations += operations;
+}
+
+void
 bench_meter_end(bench_meter *meter, uint64_t now_ns)
 {
     if (!meter->counting)

@@ -67,6 +67,10 @@ bench_meter_tick(bench_meter *meter, uint64_t now_ns);
 bool
 bench_meter_record(bench_meter *meter, uint64_t start_ns, uint64_t now_ns, bool ok, size_t attempts);
 
+/* So many operations have ended well, whose latency is not measured. */
+void
+bench_meter_count(bench_meter *meter, uint64_t operations);
+
 /* Ends the window now, if it is open: work of a fixed size is done. */
 void
 bench_meter_end(bench_meter *meter, uint64_t now_ns);

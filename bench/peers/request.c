@@ -91,6 +91,8 @@ put_metadata(writer *out, const char *text)
     put_bytes(out, VALUE_STRING, text, strlen(text));
 }
 
+#define LOAD_BATCHES 8
+
 static size_t
 metadata_size(size_t payload)
 {
@@ -140,9 +142,10 @@ make_batch(raw_requests *requests, const bench_options *options)
     char *text = bench_payload_new(options->payload);
     requests->path = "/VectorService/Upsert";
     requests->payload_bytes = (double)(count * options->dimension) * sizeof *floats;
-    requests->count = floats && text ? 1 : 0;
-    if (requests->count > 0)
-        requests->messages[0] = encode_batch(options, floats, text);
+    /* a bulk load never sends the same bytes twice: what was sent before is no longer in the nearest cache */
+    requests->count = !floats || !text ? 0 : strcmp(options->scenario, "load") == 0 ? LOAD_BATCHES : 1;
+    for (size_t i = 0; i < requests->count; i++)
+        requests->messages[i] = encode_batch(options, floats, text);
     free(floats);
     free(text);
     return requests->count > 0;
