@@ -145,17 +145,15 @@ vmx_call_record(const vmx_call *call, size_t i, vmx_attempt_info *info)
     return true;
 }
 
-static void
-count_end(const vmx_attempt *attempt)
+vmx_meter_attempt_end
+vmx_attempt_figures(const vmx_attempt *attempt)
 {
-    const vmx_call *call = attempt->call;
-    vmx_meter_attempt_end end = {
+    return (vmx_meter_attempt_end){
         .why = attempt->why,
         .grpc_code = attempt->reply.grpc_code,
         .sent_bytes = attempt->sent_bytes,
         .received_bytes = attempt->message.size_bytes,
     };
-    vmx_meter_attempt(call->caller->meter, call->op->name, &end);
 }
 
 void
@@ -165,7 +163,6 @@ vmx_attempt_end(vmx_attempt *attempt)
     attempt->ended_us = transport_of(call)->now(call->caller->transport);
     transport_of(call)->close(attempt->stream); /* may be the end of the transport, after the client's */
     attempt->stream = NULL;
-    count_end(attempt);
     if (!attempt->abandoned)
         record_end(attempt);
 }

@@ -18,6 +18,10 @@ vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_a
 void
 vmx_attempt_end(vmx_attempt *attempt);
 
+/* What of it is counted. */
+vmx_meter_attempt_end
+vmx_attempt_figures(const vmx_attempt *attempt);
+
 /* The end was not the server's, or the user's, but the attempt's own timeout. */
 bool
 vmx_attempt_timed_out(const vmx_attempt *attempt);

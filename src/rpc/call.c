@@ -27,12 +27,25 @@ now_of(const vmx_call *call)
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */
 
-/* A success ended with its attempt, whose time is known. */
+/* A success ended with its attempt, whose time is known, and is counted with it. */
 static void
 count_end(const vmx_call *call)
 {
-    uint64_t ended_us = call->error->code == VMX_OK ? call->last->ended_us : now_of(call);
-    vmx_meter_call(call->caller->meter, call->op->name, call->error->code, ended_us - call->records.origin_us);
+    vmx_meter *meter = call->caller->meter;
+    if (call->error->code == VMX_OK) {
+        vmx_meter_attempt_end last = vmx_attempt_figures(call->last);
+        vmx_meter_success(meter, call->op->name, call->last->ended_us - call->records.origin_us, &last);
+    } else {
+        vmx_meter_call(meter, call->op->name, call->error->code, now_of(call) - call->records.origin_us);
+    }
+}
+
+/* Any attempt but the one that makes its call a success. */
+static void
+count_attempt(const vmx_attempt *attempt)
+{
+    vmx_meter_attempt_end end = vmx_attempt_figures(attempt);
+    vmx_meter_attempt(attempt->call->caller->meter, attempt->call->op->name, &end);
 }
 
 static void
@@ -290,6 +303,7 @@ static void
 drop_abandoned(vmx_attempt *attempt, vmx_verdict verdict)
 {
     vmx_call *call = attempt->call;
+    count_attempt(attempt);
     vmx_pool_release(call->caller->pool, attempt->ticket, vmx_attempt_report(attempt, verdict));
     vmx_attempt_clear(attempt);
     vmx_op_release(call->op);
@@ -335,6 +349,8 @@ run_ended(vmx_task *task)
     }
     call->live--;
     call->last = attempt;
+    if (verdict != VMX_VERDICT_OK || call->phase == VMX_CALL_ENDING || call->cancelled)
+        count_attempt(attempt);
     if (is_connect_failure(attempt))
         vmx_pool_note_failure(call->caller->pool, attempt->reply.text);
     if (vmx_reply_leaves_doubt(&attempt->reply) || (call->cancelled && verdict == VMX_VERDICT_OK))

@@ -64,7 +64,7 @@ vmx_meter_free(vmx_meter *meter)
 
 /* --- counting ------------------------------------------------------------------------------------------------------ */
 
-static meter_row *
+static inline meter_row *
 find_row(const meter_part *part, const char *operation)
 {
     for (size_t i = 0; i < VMX_METER_OPERATIONS; i++) {
@@ -92,7 +92,7 @@ add_row(meter_part *part, const char *operation)
 }
 
 /* The row of this thread that is not there yet; NULL when memory is out, or room for so many kinds. */
-static meter_row *
+__attribute__((noinline, cold)) static meter_row *
 make_row(vmx_meter *meter, size_t slot, const char *operation)
 {
     pthread_mutex_lock(&meter->lock);
@@ -108,7 +108,7 @@ make_row(vmx_meter *meter, size_t slot, const char *operation)
     return row;
 }
 
-static meter_row *
+static inline meter_row *
 row_here(vmx_meter *meter, size_t slot, const char *operation)
 {
     const meter_part *part = atomic_load_explicit(&meter->parts[slot], memory_order_acquire);
@@ -116,35 +116,57 @@ row_here(vmx_meter *meter, size_t slot, const char *operation)
     return row != NULL ? row : make_row(meter, slot, operation);
 }
 
+static inline void
+count_call(meter_row *row, vmx_status status, uint64_t duration_us, bool shared)
+{
+    vmx_counter_add(&row->calls[(unsigned)status % VMX_METER_STATUSES], 1, shared);
+    vmx_histogram_note(&row->latency, duration_us, shared);
+}
+
+static inline void
+count_attempt(meter_row *row, const vmx_meter_attempt_end *end, bool shared)
+{
+    bool known = end->grpc_code >= 0 && end->grpc_code < VMX_METER_CODES - 1;
+    vmx_counter_add(&row->attempts[known ? end->grpc_code : VMX_METER_CODES - 1], 1, shared);
+    vmx_counter_add(&row->sent_bytes, end->sent_bytes, shared);
+    vmx_counter_add(&row->received_bytes, end->received_bytes, shared);
+    if (end->why != VMX_ATTEMPT_FIRST)
+        vmx_counter_add(&row->whys[end->why], 1, shared);
+}
+
 void
 vmx_meter_call(vmx_meter *meter, const char *operation, vmx_status status, uint64_t duration_us)
 {
-    if (meter == NULL)
-        return;
     size_t slot = vmx_slot_here();
-    bool shared = slot == VMX_SLOT_SHARED;
-    meter_row *row = row_here(meter, slot, operation);
-    if (row == NULL)
-        return;
-    vmx_counter_add(&row->calls[(unsigned)status % VMX_METER_STATUSES], 1, shared);
-    vmx_histogram_note(&row->latency, duration_us, shared);
+    meter_row *row = meter != NULL ? row_here(meter, slot, operation) : NULL;
+    if (row != NULL)
+        count_call(row, status, duration_us, slot == VMX_SLOT_SHARED);
 }
 
 void
 vmx_meter_attempt(vmx_meter *meter, const char *operation, const vmx_meter_attempt_end *end)
 {
-    if (meter == NULL)
-        return;
     size_t slot = vmx_slot_here();
-    bool shared = slot == VMX_SLOT_SHARED;
-    meter_row *row = row_here(meter, slot, operation);
+    meter_row *row = meter != NULL ? row_here(meter, slot, operation) : NULL;
+    if (row != NULL)
+        count_attempt(row, end, slot == VMX_SLOT_SHARED);
+}
+
+/* The way of most calls: the two copies of the counting below leave no question of sharing inside. */
+void
+vmx_meter_success(vmx_meter *meter, const char *operation, uint64_t duration_us, const vmx_meter_attempt_end *last)
+{
+    size_t slot = vmx_slot_here();
+    meter_row *row = meter != NULL ? row_here(meter, slot, operation) : NULL;
     if (row == NULL)
         return;
-    bool known = end->grpc_code >= 0 && end->grpc_code < VMX_METER_CODES - 1;
-    vmx_counter_add(&row->attempts[known ? end->grpc_code : VMX_METER_CODES - 1], 1, shared);
-    vmx_counter_add(&row->whys[end->why], 1, shared);
-    vmx_counter_add(&row->sent_bytes, end->sent_bytes, shared);
-    vmx_counter_add(&row->received_bytes, end->received_bytes, shared);
+    if (slot != VMX_SLOT_SHARED) {
+        count_attempt(row, last, false);
+        count_call(row, VMX_OK, duration_us, false);
+    } else {
+        count_attempt(row, last, true);
+        count_call(row, VMX_OK, duration_us, true);
+    }
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */

@@ -51,12 +51,16 @@ typedef struct vmx_meter_attempt_end {
 void
 vmx_meter_attempt(vmx_meter *meter, const char *operation, const vmx_meter_attempt_end *end);
 
+/* A call has succeeded, by its last attempt: both ends at once, for less. */
+void
+vmx_meter_success(vmx_meter *meter, const char *operation, uint64_t duration_us, const vmx_meter_attempt_end *last);
+
 /* The sums over all threads, of one operation. */
 typedef struct vmx_meter_figures {
     const char *operation;
     uint64_t calls[VMX_METER_STATUSES];
     uint64_t attempts[VMX_METER_CODES];
-    uint64_t whys[VMX_METER_WHYS];
+    uint64_t whys[VMX_METER_WHYS]; /* of attempts; first ones are not counted */
     uint64_t sent_bytes, received_bytes;
     vmx_histogram latency; /* of calls */
 } vmx_meter_figures;
