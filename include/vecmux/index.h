@@ -59,6 +59,9 @@ typedef struct vmx_vectors {
 /*
  * Inserts or replaces records. All in one request: at most upsert.max.vectors records and upsert.max.bytes encoded
  * bytes; every dense part has the same dimension; no NaN, no infinity. Idempotent. Result: vmx_op_count.
+ * A request of 4 KiB and more counts against memory.limit.bytes until gRPC core has let go of it, lent values excepted.
+ * VMX_ERR_WOULD_BLOCK: there is no room now (starting never waits; wait for an operation to end, or use a writer);
+ * VMX_ERR_TOO_LARGE: it can never fit.
  */
 VMX_API vmx_status
 vmx_index_upsert(vmx_index *index, const vmx_vectors *vectors, const vmx_call_options *options, vmx_op **op,

@@ -215,6 +215,9 @@ typedef struct vmx_memory_info {
     uint64_t used_bytes; /* reserved now */
     uint64_t peak_bytes;
     uint64_t waiting; /* reservations in line */
+    /* where used_bytes are */
+    uint64_t writer_bytes;
+    uint64_t upsert_bytes; /* requests of vmx_index_upsert of 4 KiB and more */
 } vmx_memory_info;
 
 VMX_API void

@@ -81,6 +81,45 @@ vmx_index_begin(vmx_index *index, vmx_capability capability, const vmx_call_opti
     return collection.ptr != NULL ? VMX_OK : vmx_run_launch(*run, vmx_error_no_memory(&(*run)->op.error), op, error);
 }
 
+/* Smaller upserts are not counted: what that would cost is felt in them. */
+#define COUNTED_BYTES 4096
+
+static size_t
+copied_bytes(const vmx_message *message, const vmx_block *lender)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < message->count; i++)
+        if (message->slices[i].block != lender)
+            bytes += message->slices[i].len;
+    return bytes;
+}
+
+/* The request has its share of memory.limit.bytes from now on, until the core has let go of it. */
+static vmx_status
+count_request(vmx_run *run)
+{
+    vmx_memory *memory = run->client->memory;
+    vmx_message *message = &run->step.request.message;
+    vmx_error *error = &run->op.error;
+    size_t bytes = copied_bytes(message, run->machine.lender);
+    if (bytes < COUNTED_BYTES)
+        return VMX_OK;
+    if (bytes > vmx_memory_limit(memory))
+        return vmx_error_set(error, VMX_ERR_TOO_LARGE,
+                             "upsert: a request of %zu bytes, but memory.limit.bytes is %zu; raise it, or split the "
+                             "request",
+                             bytes, vmx_memory_limit(memory));
+    if (!vmx_memory_try(memory, bytes))
+        return vmx_error_set(error, VMX_ERR_WOULD_BLOCK,
+                             "upsert: no room for a request of %zu bytes: memory.limit.bytes is in use; wait for an "
+                             "operation to end, raise it, or use a writer",
+                             bytes);
+    if (vmx_memory_hold(memory, message, run->machine.lender, bytes))
+        return VMX_OK;
+    vmx_memory_release(memory, bytes);
+    return vmx_error_no_memory(error);
+}
+
 vmx_status
 vmx_index_upsert(vmx_index *index, const vmx_vectors *vectors, const vmx_call_options *options, vmx_op **op,
                  vmx_error *error)
@@ -92,6 +131,8 @@ vmx_index_upsert(vmx_index *index, const vmx_vectors *vectors, const vmx_call_op
     if (status != VMX_OK)
         return status;
     status = run->machine.engine->vtable->upsert(&run->machine, vectors, &run->step);
+    if (status == VMX_OK && run->step.kind == VMX_STEP_CALL)
+        status = count_request(run);
     return vmx_run_launch(run, status, op, error);
 }
 

@@ -42,6 +42,8 @@ vmx_client_memory(const vmx_client *client, vmx_memory_info *info)
         .used_bytes = figures.used_bytes,
         .peak_bytes = figures.peak_bytes,
         .waiting = figures.waiting,
+        .writer_bytes = figures.used_bytes > figures.held_bytes ? figures.used_bytes - figures.held_bytes : 0,
+        .upsert_bytes = figures.held_bytes,
     };
     vmx_sized_write(info, &ours, sizeof ours);
 }

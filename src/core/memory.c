@@ -6,6 +6,7 @@
 
 struct vmx_memory {
     _Atomic size_t refs; /* the client, and one for each block */
+    _Atomic size_t held_bytes;
     size_t limit_bytes;
     pthread_mutex_t lock;
     pthread_cond_t told; /* locked.telling has fallen */
@@ -263,7 +264,7 @@ vmx_memory_read(vmx_memory *memory, vmx_memory_figures *figures)
 {
     pthread_mutex_lock(&memory->lock);
     *figures = (vmx_memory_figures){memory->limit_bytes, memory->locked.used_bytes, memory->locked.peak_bytes,
-                                    memory->locked.waiting};
+                                    memory->locked.waiting, atomic_load(&memory->held_bytes)};
     pthread_mutex_unlock(&memory->lock);
 }
 
@@ -306,4 +307,51 @@ vmx_memory_block_new(vmx_memory *memory, size_t size_bytes, uint8_t **data)
     atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
     *data = counted->data;
     return &counted->block;
+}
+
+/* --- messages that were made elsewhere ----------------------------------------------------------------------------- */
+
+/* Stands in a message's slices for the blocks that they belong to. */
+typedef struct hold {
+    vmx_block block; /* first */
+    vmx_memory *memory;
+    size_t bytes;
+    size_t count;
+    vmx_block *blocks[]; /* one for each slice, with the slice's reference */
+} hold;
+
+static void
+release_hold(vmx_block *block)
+{
+    hold *self = (hold *)block;
+    vmx_memory *memory = self->memory;
+    size_t bytes = self->bytes;
+    for (size_t i = 0; i < self->count; i++)
+        vmx_block_release(self->blocks[i]);
+    vmx_dealloc(self);
+    atomic_fetch_sub(&memory->held_bytes, bytes);
+    vmx_memory_release(memory, bytes);
+    unref(memory);
+}
+
+bool
+vmx_memory_hold(vmx_memory *memory, vmx_message *message, const vmx_block *lender, size_t bytes)
+{
+    hold *self = vmx_alloc(sizeof *self + message->count * sizeof self->blocks[0]);
+    if (self == NULL)
+        return false;
+    *self = (hold){.block.release = release_hold, .memory = memory, .bytes = bytes};
+    for (size_t i = 0; i < message->count; i++) {
+        vmx_slice *slice = &message->slices[i];
+        if (slice->block == NULL || slice->block == lender)
+            continue;
+        self->blocks[self->count++] = slice->block;
+        slice->block = &self->block;
+    }
+    atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
+    atomic_fetch_add(&memory->held_bytes, bytes);
+    atomic_init(&self->block.refs, self->count);
+    if (self->count == 0) /* everything is lent, or static */
+        release_hold(&self->block);
+    return true;
 }

@@ -78,6 +78,7 @@ vmx_memory_limit(const vmx_memory *memory);
 
 typedef struct vmx_memory_figures {
     size_t limit_bytes, used_bytes, peak_bytes, waiting;
+    size_t held_bytes; /* of used_bytes: what vmx_memory_hold holds */
 } vmx_memory_figures;
 
 void
@@ -93,5 +94,13 @@ vmx_memory_block_bytes(size_t size_bytes);
  */
 vmx_block *
 vmx_memory_block_new(vmx_memory *memory, size_t size_bytes, uint8_t **data);
+
+/*
+ * For a message that was made outside the budget: `bytes`, which have been reserved, are given back when nobody holds one
+ * of its slices any more, but for those of `lender` (NULL: none), whose memory is not ours. False when memory is out: the
+ * message is as it was, and the reservation is still the caller's.
+ */
+bool
+vmx_memory_hold(vmx_memory *memory, vmx_message *message, const vmx_block *lender, size_t bytes);
 
 #endif

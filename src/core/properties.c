@@ -143,8 +143,8 @@ static const vmx_property_row rows[] = {
 
     INT("receive.limit.bytes", "16m", 1024, 2147483647, "bytes", "The largest reply that is accepted."),
     INT("memory.limit.bytes", "64m", 65536, 1099511627776, "bytes",
-        "What encoded vectors may take in memory, waiting or on their way, until the network has let go of them. Puts "
-        "wait for room, or say that there is none."),
+        "What encoded vectors may take in memory, waiting or on their way, until the network has let go of them. A "
+        "writer's puts wait for room, or say that there is none; a single upsert of 4 KiB and more says so."),
     INT("upsert.max.vectors", "0", 0, 1000000, "",
         "Vectors that one upsert may carry; more are refused before anything is sent. 0: the engine's limit "
         "(pinecone: 1000, milvus: 10000)."),

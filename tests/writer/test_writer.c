@@ -488,6 +488,45 @@ START_TEST(what_can_never_fit_is_refused_at_once)
 }
 END_TEST
 
+/* A single upsert of one vector of so many floats. */
+static vmx_status
+start_upsert(size_t dimension, vmx_op **op)
+{
+    float *values = calloc(dimension, sizeof *values);
+    vmx_vector vector;
+    vmx_vector_init(&vector, sizeof vector);
+    vector.id = VMX_STR("1");
+    vector.values = (vmx_floats){values, dimension};
+    vmx_vectors vectors = {&vector, 1, 0};
+    vmx_status status = vmx_index_upsert(s.w->index, &vectors, NULL, op, &error);
+    free(values);
+    return status;
+}
+
+START_TEST(single_upserts_count_too)
+{
+    const char *const properties[] = {"memory.limit.bytes", "64k", NULL};
+    vmx_op *op, *second;
+    store_open(&s, 11, properties);
+    s.delay_us = 1000;
+    ck_assert_int_eq(start_upsert(19000, &op), VMX_ERR_TOO_LARGE);
+    ck_assert_ptr_nonnull(strstr(error.message, "memory.limit.bytes"));
+    ck_assert_int_eq(start_upsert(10000, &op), VMX_OK);
+    ck_assert_uint_ge(used_bytes(), 40000);
+    ck_assert_int_eq(start_upsert(10000, &second), VMX_ERR_WOULD_BLOCK);
+    ck_assert_ptr_null(second);
+    ck_assert_ptr_nonnull(strstr(error.message, "memory.limit.bytes is in use"));
+    ck_assert_int_eq(vmx_op_wait(op, 60000), VMX_OK);
+    world_run(s.w, 1000);
+    ck_assert_uint_eq(used_bytes(), 0); /* given back by the call, not by the user */
+    ck_assert_int_eq(start_upsert(10000, &second), VMX_OK);
+    ck_assert_int_eq(vmx_op_wait(second, 60000), VMX_OK);
+    vmx_op_free(op);
+    vmx_op_free(second);
+    world_free(s.w);
+}
+END_TEST
+
 START_TEST(unsound_vectors_are_refused_by_name)
 {
     size_t taken;
@@ -757,6 +796,7 @@ main(void)
                                   writes_of_one_id_keep_their_order,
                                   puts_stop_at_the_memory_limit,
                                   what_can_never_fit_is_refused_at_once,
+                                  single_upserts_count_too,
                                   unsound_vectors_are_refused_by_name,
                                   lent_values_are_sent_from_where_they_are,
                                   a_pull_takes_all_within_the_memory,
