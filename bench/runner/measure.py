@@ -49,19 +49,20 @@ class Result:
         values = [value_of(found, metric) for found in self.rows(client, row)]
         return spread(values) if None not in values else None
 
-    def ratio(self, other, metric, row=0):
-        """Ours / other's in each round."""
-        ours = self.group.clients[0]
-        pairs = zip(self.rows(ours, row), self.rows(other, row))
-        values = [(value_of(a, metric), value_of(b, metric)) for a, b in pairs]
-        return spread([a / b for a, b in values]) if all(a is not None and b for a, b in values) else None
+    def ratio(self, other, metric, row=0, floor=None):
+        """Ours / other's in each round; with a floor, of what each takes beyond that client."""
+        rounds = [[value_of(found, metric) for found in self.rows(client, row)] for client in (self.group.clients[0], other)]
+        below = [value_of(found, metric) for found in self.rows(floor, row)] if floor else [0] * len(rounds[0])
+        values = list(zip(*rounds, below))
+        known = all(None not in found and found[1] > found[2] for found in values)
+        return spread([(a - c) / (b - c) for a, b, c in values]) if known else None
 
     def judge(self, check):
         """(spread, good) or None where it cannot be told."""
         ours = self.group.clients[0]
-        if ours not in self.reports or (check.other and check.other not in self.reports):
+        if any(client not in self.reports for client in (ours, check.other, check.floor) if client):
             return None
-        found = (self.ratio(check.other, check.metric, check.row) if check.other
+        found = (self.ratio(check.other, check.metric, check.row, check.floor) if check.other
                  else self.values(ours, check.metric, check.row))
         if not found:
             return None

@@ -13,6 +13,7 @@ def verdict(results):
     for result in results:
         for check in result.group.checks:
             what = METRICS[check.metric] + (f" / {check.other}" if check.other else "")
+            what += f", both less {check.floor}" if check.floor else ""
             wanted = ("at least" if check.at_least else "at most") + f" {check.bound:g}"
             judged = result.judge(check)
             if judged is None:
@@ -28,7 +29,7 @@ def print_verdict(results):
     for group, what, found, wanted, fine in verdict(results):
         text = "not measured" if found is None else f"{found['median']:.3f} ({found['min']:.3f} to {found['max']:.3f})"
         word = {True: "ok", False: "NOT REACHED", None: "-"}[fine]
-        print(f"{group:17} {what:52} {text:26} {wanted:14} {word}")
+        print(f"{group:17} {what:58} {text:26} {wanted:14} {word}")
         good = good and fine is not False
     return good
 

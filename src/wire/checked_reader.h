@@ -27,6 +27,10 @@ vmx_checked_reader_on(vmx_str bytes)
 static inline const uint8_t *
 vmx_checked_varint(const uint8_t *at, const uint8_t *end, size_t max_bytes, uint64_t *value)
 {
+    if (at < end && *at < 0x80) { /* most tags and lengths */
+        *value = *at;
+        return at + 1;
+    }
     uint64_t result = 0;
     for (size_t i = 0; i < max_bytes && at + i < end; i++) {
         if (i == VMX_MAX_VARINT_BYTES - 1 && at[i] > 1)

@@ -26,7 +26,7 @@ typedef struct vmx_vector_item {
 } vmx_vector_item;
 
 /* Lent values shorter than this are copied all the same: a slice of its own costs more (docs/performance.md). */
-#define VMX_REFERENCE_MIN_BYTES 1024
+#define VMX_REFERENCE_MIN_BYTES 2048
 
 /* Fills in the sizes. Once per item, before everything below. */
 void

@@ -3,7 +3,7 @@
  *
  * In two steps, because an upsert may have to wait for the schema: the rows' parts are gathered column by column, which
  * needs no schema; then they are framed with what it says: names, types, the dimension. Values are never copied where
- * they are 1 KiB or more a row (VMX_REFERENCE_MIN_BYTES), or lie one behind the other in the caller's memory.
+ * they are 2 KiB or more a row (VMX_REFERENCE_MIN_BYTES), or lie one behind the other in the caller's memory.
  */
 #ifndef VMX_ENGINE_MILVUS_COLUMNS_H
 #define VMX_ENGINE_MILVUS_COLUMNS_H
