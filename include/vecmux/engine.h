@@ -75,6 +75,10 @@ vmx_engine_name(size_t i);
 VMX_API bool
 vmx_engine_supports(size_t i, vmx_capability capability);
 
+/* What there is to know of engine `i`, as Markdown: names, ids, options; "" behind the last. Static. */
+VMX_API const char *
+vmx_engine_manual(size_t i);
+
 /* A remark on it, where yes and no do not say all; "" for none. Static. */
 VMX_API const char *
 vmx_engine_note(size_t i, vmx_capability capability);

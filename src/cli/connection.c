@@ -168,7 +168,7 @@ cli_session_open(const cli_connection *connection, cli_session *session)
     vmx_error error;
     vmx_status status = vmx_client_open(config, &session->client, &error);
     vmx_config_free(config);
-    if (status == VMX_OK)
+    if (status == VMX_OK && !connection->no_index)
         status = vmx_index_open(session->client, VMX_STR(connection->collection), VMX_STR(connection->name_space),
                                 &session->index, &error);
     int code = CLI_USAGE;
@@ -207,6 +207,7 @@ cli_session_run(cli_usage *usage, int argc, char **argv,
     cli_connection_init(&connection);
     usage->common = connection.options;
     usage->common_count = connection.option_count;
+    connection.no_index = usage->no_index;
     int code = cli_parse(usage, argc, argv, &positional);
     if (code < 0 && (code = cli_session_open(&connection, &session)) == CLI_OK) {
         cli_texts arguments = {(const char **)(argv + positional), (size_t)(argc - positional)};

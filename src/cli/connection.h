@@ -24,6 +24,7 @@ typedef struct cli_connection {
     const char *stats; /* the format to print them in at the end; NULL: not at all */
     cli_texts sets;    /* "name=value" */
     bool env;
+    bool no_index;       /* only a client is opened */
     uint64_t timeout_ms; /* 0: the property call.timeout.ms */
     cli_option options[CLI_CONNECTION_OPTIONS];
     size_t option_count;

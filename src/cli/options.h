@@ -44,6 +44,7 @@ typedef struct cli_usage {
     size_t count;
     const cli_option *common; /* a second table, printed under a title of its own; may be NULL */
     size_t common_count;
+    bool no_index;      /* it works with the server, not with an index */
     int max_positional; /* how many arguments may stand behind the options; -1: any number */
 } cli_usage;
 

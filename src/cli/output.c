@@ -97,3 +97,56 @@ cli_print_namespace(const vmx_op *op, size_t i)
     }
     fputs(fields > 0 ? "]}" : "}", stdout);
 }
+
+static void
+print_text_field(const char *name, vmx_str text)
+{
+    if (!text.ptr)
+        return;
+    printf(",\"%s\":", name);
+    cli_print_text(text);
+}
+
+static void
+print_float_field(const char *name, float value)
+{
+    printf(",\"%s\":", name);
+    cli_print_float(value);
+}
+
+static void
+print_build(const vmx_index_state *state)
+{
+    static const char *const names[] = {NULL, "none", "pending", "running", "ready", "failed"};
+    if (state->build != VMX_INDEX_BUILD_UNKNOWN)
+        print_text_field("build", vmx_str_from(names[state->build]));
+    if (state->has_indexed_count)
+        printf(",\"indexed_count\":%llu", (unsigned long long)state->indexed_count);
+    print_text_field("build_error", state->build_error);
+}
+
+void
+cli_print_state(const vmx_op *op)
+{
+    vmx_index_state state;
+    vmx_index_state_init(&state, sizeof state);
+    vmx_op_stats(op, &state);
+    printf("{\"vector_count\":%llu", (unsigned long long)state.vector_count);
+    if (state.has_dimension)
+        printf(",\"dimension\":%lu", (unsigned long)state.dimension);
+    print_text_field("metric", state.metric);
+    print_text_field("vector_type", state.vector_type);
+    print_float_field("index_fullness", state.index_fullness);
+    if (state.has_memory_fullness)
+        print_float_field("memory_fullness", state.memory_fullness);
+    if (state.has_storage_fullness)
+        print_float_field("storage_fullness", state.storage_fullness);
+    print_build(&state);
+    fputs(",\"namespaces\":[", stdout);
+    for (size_t i = 0; i < vmx_op_namespace_count(op); i++) {
+        if (i > 0)
+            putchar(',');
+        cli_print_namespace(op, i);
+    }
+    puts("]}");
+}

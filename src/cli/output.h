@@ -30,4 +30,8 @@ cli_print_usage(const vmx_op *op);
 void
 cli_print_namespace(const vmx_op *op, size_t i);
 
+/* The state of an index, one object on a line: counts, dimension, metric, build and namespaces. */
+void
+cli_print_state(const vmx_op *op);
+
 #endif

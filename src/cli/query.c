@@ -22,6 +22,8 @@ typedef struct query_options {
     bool include_metadata;
     double scan_factor;
     uint64_t max_candidates;
+    uint64_t ef;
+    bool exact;
     const char *file;
     uint64_t in_flight;
 } query_options;
@@ -45,6 +47,8 @@ input_init(query_input *input, const query_options *options)
     input->query.include_metadata = options->include_metadata;
     input->query.scan_factor = (float)options->scan_factor;
     input->query.max_candidates = (uint32_t)options->max_candidates;
+    input->query.ef = (uint32_t)options->ef;
+    input->query.exact = options->exact;
 }
 
 static void
@@ -204,6 +208,8 @@ run(int argc, char **argv)
         {"include-metadata", NULL, CLI_FLAG, &o.include_metadata, "Prints the matches' metadata too.", 0, 0},
         {"scan-factor", "X", CLI_REAL, &o.scan_factor, "0.5 to 4, for dedicated read nodes.", 0, 0},
         {"max-candidates", "N", CLI_NUMBER, &o.max_candidates, "For dedicated read nodes.", 1, MAX_CANDIDATES_LIMIT},
+        {"ef", "N", CLI_NUMBER, &o.ef, "Breadth of a graph's search, for qdrant and milvus.", 1, MAX_CANDIDATES_LIMIT},
+        {"exact", NULL, CLI_FLAG, &o.exact, "Compares with every record, for qdrant.", 0, 0},
         {"file", "FILE", CLI_TEXT, &o.file, "Reads queries from a file (default: standard input).", 0, 0},
         {"in-flight", "N", CLI_NUMBER, &o.in_flight, "At most N queries at a time (default 8).", 1, CLI_WINDOW_MAX},
     };

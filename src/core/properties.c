@@ -41,7 +41,7 @@
     }
 
 static const vmx_property_row rows[] = {
-    ENUM("engine", "pinecone", "pinecone, milvus", "The vector database that answers at the endpoint."),
+    ENUM("engine", "pinecone", "pinecone, milvus, qdrant", "The vector database that answers at the endpoint."),
     TEXT(
         "endpoint", "", VMX_CHECK_ENDPOINT,
         "Where the server is: host:port, http://host:port (plain text) or https://host[:port] (TLS, port 443 if none "
@@ -147,12 +147,23 @@ static const vmx_property_row rows[] = {
         "writer's puts wait for room, or say that there is none; a single upsert of 4 KiB and more says so."),
     INT("upsert.max.vectors", "0", 0, 1000000, "",
         "Vectors that one upsert may carry; more are refused before anything is sent. 0: the engine's limit "
-        "(pinecone: 1000, milvus: 10000)."),
+        "(pinecone: 1000, milvus: 10000, qdrant: 1000)."),
     INT("upsert.max.bytes", "0", 0, 2147483647, "bytes",
-        "Bytes that one upsert may have on the wire. 0: the engine's limit (pinecone: 2000000, milvus: 25165824)."),
+        "Bytes that one upsert may have on the wire. 0: the engine's limit (pinecone: 2000000, milvus: 25165824, "
+        "qdrant: 8388608)."),
     INT("metadata.max.bytes", "0", 0, 2147483647, "bytes",
         "Bytes that the metadata of one vector may have as JSON. 0: the engine's limit (pinecone: 40960, milvus: "
-        "65536)."),
+        "65536, qdrant: 1048576)."),
+
+    TEXT("qdrant.vector.name", "", VMX_CHECK_NONE,
+         "The name of the vector that holds dense values in a collection of Qdrant. Empty: the unnamed one."),
+    TEXT("qdrant.sparse.name", "sparse", VMX_CHECK_NONE,
+         "The name of the vector that holds sparse values in a collection of Qdrant."),
+    BOOL("qdrant.wait", "true",
+         "true: Qdrant answers writes when they are visible. false: when they are in its log, which is faster; "
+         "vmx_index_flush waits for them."),
+    ENUM("qdrant.ordering", "weak", "weak, medium, strong",
+         "How Qdrant orders writes that come at once: weak, not at all; medium and strong, by a leader."),
 
     ENUM("log.level", "warn", "off, error, warn, info, debug",
          "How much is logged, if log.stderr, log.file or a sink say where: this level and those before it. "

@@ -119,6 +119,13 @@ vmx_engine_supports(size_t i, vmx_capability capability)
 }
 
 const char *
+vmx_engine_manual(size_t i)
+{
+    const vmx_engine_vtable *vtable = vmx_engine_vtable_at(i);
+    return vtable != NULL ? vtable->manual : "";
+}
+
+const char *
 vmx_engine_note(size_t i, vmx_capability capability)
 {
     const vmx_engine_vtable *vtable = vmx_engine_vtable_at(i);

@@ -52,4 +52,17 @@ vmx_check_spec(vmx_index_spec *spec, vmx_error *error);
 vmx_status
 vmx_check_ids(const char *what, const vmx_strs *ids, size_t max, vmx_error *error);
 
+/* --- whole requests, and what the engine cannot do of them (VMX_ERR_UNSUPPORTED) ------------------------------------ */
+
+vmx_status
+vmx_check_query(const vmx_engine *engine, const vmx_query *query, vmx_error *error);
+
+/* At most 1,000 ids, or a filter. */
+vmx_status
+vmx_check_fetch(const vmx_engine *engine, const vmx_fetch *fetch, vmx_error *error);
+vmx_status
+vmx_check_update(const vmx_engine *engine, const vmx_update *update, vmx_error *error);
+vmx_status
+vmx_check_delete(const vmx_engine *engine, const vmx_delete *del, vmx_error *error);
+
 #endif

@@ -5,8 +5,9 @@
 #include "core/error.h"
 #include "engine/milvus/milvus.h"
 #include "engine/pinecone/pinecone.h"
+#include "engine/qdrant/qdrant.h"
 
-static const vmx_engine_vtable *const engines[] = {&vmx_pinecone_vtable, &vmx_milvus_vtable};
+static const vmx_engine_vtable *const engines[] = {&vmx_pinecone_vtable, &vmx_milvus_vtable, &vmx_qdrant_vtable};
 
 #define ENGINE_COUNT (sizeof engines / sizeof engines[0])
 

@@ -69,6 +69,7 @@ typedef struct vmx_limits {
  */
 typedef struct vmx_engine_vtable {
     const char *name;
+    const char *manual;               /* of docs/engines.md: Markdown, ends with a line break */
     uint64_t features;                /* bits (VMX_FEATURE) of the capabilities that are no operations */
     const vmx_capability_note *notes; /* what docs/engines.md says beside yes and no; ends with a NULL text */
     /* Sets the engine up: limits, headers, `state`. Errors: VMX_ERR_INVALID, VMX_ERR_NO_MEMORY. */

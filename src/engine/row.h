@@ -29,7 +29,8 @@ typedef struct vmx_row_target {
 /* A record on its way into a row. Everything is borrowed from the caller, or from the arena that measure was given. */
 typedef struct vmx_row {
     vmx_vector_item item; /* metadata in the codec's own form */
-    vmx_str key;          /* the codec's own: what it made of the id */
+    vmx_str key;          /* the codec's own, as is `context` */
+    const void *context;
     size_t before_bytes, after_bytes;
 } vmx_row;
 

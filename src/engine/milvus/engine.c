@@ -104,8 +104,18 @@ static const vmx_capability_note notes[] = {
     {0, NULL},
 };
 
+static const char manual[] =
+    "The endpoint is a proxy of Milvus or Zilliz, or a milvus-lite; the handle's collection is Milvus's, its namespace "
+    "a\n"
+    "partition. Ids are the primary key, metadata a JSON column.\n"
+    "\n"
+    "Options of ensure and build (JSON): `index_type`, `params` (an object, {\"M\": 16, \"efConstruction\": 200}) and\n"
+    "`metric_type`; of ensure also `id_field`, `vector_field`, `sparse_field`, `metadata_field` (the columns' names),\n"
+    "`max_length` (bytes of an id) and `shards_num`.\n";
+
 const vmx_engine_vtable vmx_milvus_vtable = {
     .name = "milvus",
+    .manual = manual,
     .features = VMX_FEATURE(VMX_CAN_NAMESPACES) | VMX_FEATURE(VMX_CAN_SPARSE) | VMX_FEATURE(VMX_CAN_SEARCH_EF) |
                 VMX_FEATURE(VMX_CAN_FETCH_BY_FILTER) | VMX_FEATURE(VMX_CAN_LIST_PREFIX) |
                 VMX_FEATURE(VMX_CAN_DELETE_BY_FILTER) | VMX_FEATURE(VMX_CAN_DELETE_ALL),

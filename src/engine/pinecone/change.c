@@ -3,8 +3,6 @@
 #include "engine/check.h"
 #include "engine/pinecone/pinecone.h"
 
-#define MAX_DELETE_IDS 1000
-
 /* --- update -------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -20,27 +18,6 @@ on_updated(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, v
     }
     vmx_pinecone_note_lsn(machine, reply);
     vmx_exchange_done(machine, next);
-}
-
-static vmx_status
-check_update(const vmx_update *update, const vmx_limits *limits, vmx_error *error)
-{
-    bool by_id = update->id.len > 0;
-    bool has_values = update->values.len > 0 || update->sparse.len > 0;
-    if (by_id == (update->filter.len > 0))
-        return vmx_error_set(error, VMX_ERR_INVALID, "update: %s; give one of them",
-                             by_id ? "both an id and a filter" : "neither an id nor a filter");
-    if (!by_id && has_values)
-        return vmx_error_set(error, VMX_ERR_INVALID,
-                             "update: values cannot be set by filter; set metadata, or update one id");
-    if (!has_values && update->set_metadata.len == 0)
-        return vmx_error_set(error, VMX_ERR_INVALID, "update: nothing to set; give values, sparse values or metadata");
-    if (update->set_metadata.len > limits->metadata_bytes)
-        return vmx_error_set(error, VMX_ERR_INVALID,
-                             "update: metadata of %zu bytes; at most %zu are allowed (metadata.max.bytes)",
-                             update->set_metadata.len, limits->metadata_bytes);
-    vmx_status status = by_id ? vmx_check_id("update", update->id, error) : VMX_OK;
-    return status == VMX_OK && has_values ? vmx_check_parts("update", update->values, update->sparse, error) : status;
 }
 
 static vmx_status
@@ -64,7 +41,7 @@ fill_update(vmx_arena *scratch, const vmx_update *update, Pinecone__UpdateReques
 vmx_status
 vmx_pinecone_update(vmx_machine *machine, const vmx_update *update, vmx_step *first)
 {
-    vmx_status status = check_update(update, &machine->engine->limits, machine->error);
+    vmx_status status = vmx_check_update(machine->engine, update, machine->error);
     if (status != VMX_OK)
         return status;
     vmx_arena scratch = {0};
@@ -91,16 +68,6 @@ on_deleted(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, v
 }
 
 static vmx_status
-check_delete(const vmx_delete *del, vmx_error *error)
-{
-    int ways = (del->ids.count > 0) + (del->filter.len > 0) + del->all;
-    if (ways != 1)
-        return vmx_error_set(error, VMX_ERR_INVALID, "delete: %d of ids, filter and all are given; give exactly one",
-                             ways);
-    return vmx_check_ids("delete", &del->ids, MAX_DELETE_IDS, error);
-}
-
-static vmx_status
 fill_delete(vmx_arena *scratch, const vmx_delete *del, Pinecone__DeleteRequest *request, vmx_error *error)
 {
     request->delete_all = del->all;
@@ -114,7 +81,7 @@ fill_delete(vmx_arena *scratch, const vmx_delete *del, Pinecone__DeleteRequest *
 vmx_status
 vmx_pinecone_delete(vmx_machine *machine, const vmx_delete *del, vmx_step *first)
 {
-    vmx_status status = check_delete(del, machine->error);
+    vmx_status status = vmx_check_delete(machine->engine, del, machine->error);
     if (status != VMX_OK)
         return status;
     vmx_arena scratch = {0};

@@ -82,6 +82,8 @@ static const vmx_capability_note notes[] = {
 
 const vmx_engine_vtable vmx_pinecone_vtable = {
     .name = "pinecone",
+    .manual = "The endpoint is the index: the host that Pinecone's control plane names, or a vecmuxd. `api.key` and\n"
+              "`api.version` are sent with every call.\n",
     .features =
         VMX_FEATURE(VMX_CAN_NAMESPACES) | VMX_FEATURE(VMX_CAN_SPARSE) | VMX_FEATURE(VMX_CAN_HYBRID) |
         VMX_FEATURE(VMX_CAN_QUERY_BY_ID) | VMX_FEATURE(VMX_CAN_SCAN_FACTOR) | VMX_FEATURE(VMX_CAN_FETCH_BY_FILTER) |

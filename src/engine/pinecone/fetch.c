@@ -2,9 +2,6 @@
 #include "engine/check.h"
 #include "engine/pinecone/pinecone.h"
 
-#define MAX_IDS   1000
-#define MAX_LIMIT 10000
-
 static void
 on_fetched(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
 {
@@ -20,9 +17,6 @@ on_fetched_by_metadata(vmx_machine *machine, vmx_message *message, const vmx_rep
 static vmx_status
 fetch_by_ids(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch, vmx_step *first)
 {
-    vmx_status status = vmx_check_ids("fetch", &fetch->ids, MAX_IDS, machine->error);
-    if (status != VMX_OK)
-        return status;
     Pinecone__FetchRequest request = PINECONE__FETCH_REQUEST__INIT;
     request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
     request.ids = vmx_pinecone_texts(scratch, &fetch->ids);
@@ -36,9 +30,6 @@ fetch_by_ids(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch, v
 static vmx_status
 fetch_by_filter(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch, vmx_step *first)
 {
-    if (fetch->limit > MAX_LIMIT)
-        return vmx_error_set(machine->error, VMX_ERR_INVALID, "fetch: limit %u is over %d; read it in pages",
-                             fetch->limit, MAX_LIMIT);
     Pinecone__FetchByMetadataRequest request = PINECONE__FETCH_BY_METADATA_REQUEST__INIT;
     request.namespace_ = (char *)(uintptr_t)machine->name_space.ptr;
     if (fetch->limit != 0) {
@@ -61,13 +52,12 @@ fetch_by_filter(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch
 vmx_status
 vmx_pinecone_fetch(vmx_machine *machine, const vmx_fetch *fetch, vmx_step *first)
 {
-    bool by_ids = fetch->ids.count > 0;
-    if (by_ids == (fetch->filter.len > 0))
-        return vmx_error_set(machine->error, VMX_ERR_INVALID, "fetch: %s; give one of them",
-                             by_ids ? "both ids and a filter" : "neither ids nor a filter");
+    vmx_status status = vmx_check_fetch(machine->engine, fetch, machine->error);
+    if (status != VMX_OK)
+        return status;
     vmx_arena scratch = {0};
-    vmx_status status =
-        by_ids ? fetch_by_ids(machine, fetch, &scratch, first) : fetch_by_filter(machine, fetch, &scratch, first);
+    status = fetch->ids.count > 0 ? fetch_by_ids(machine, fetch, &scratch, first)
+                                  : fetch_by_filter(machine, fetch, &scratch, first);
     vmx_arena_reset(&scratch);
     return status;
 }

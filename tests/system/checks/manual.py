@@ -9,7 +9,7 @@ import sys
 
 import source
 
-MANUALS = {"docs/CONFIGURATION.md": ("config", "## endpoint\n"), "docs/STATISTICS.md": ("metrics", "## vecmux_calls_total\n")}
+MANUALS = {"docs/engines.md": ("engines", "## qdrant\n"), "docs/CONFIGURATION.md": ("config", "## endpoint\n"), "docs/STATISTICS.md": ("metrics", "## vecmux_calls_total\n")}
 
 
 def check(root, vecmux, path, command, sign):
