@@ -289,6 +289,27 @@ vmx_filter_parse(vmx_arena *arena, vmx_str json, const char *what, const vmx_fil
     return *filter != NULL ? VMX_OK : self.error->code;
 }
 
+vmx_status
+vmx_filter_pack(vmx_arena *arena, vmx_str json, const char *what, vmx_str *bytes, vmx_error *error)
+{
+    vmx_arena scratch = {0};
+    const vmx_filter *filter;
+    message_struct *message;
+    *bytes = (vmx_str){NULL, 0};
+    vmx_status status = vmx_filter_parse(&scratch, json, what, &filter, &message, error);
+    if (status == VMX_OK && message != NULL) {
+        size_t len = google__protobuf__struct__get_packed_size(message);
+        uint8_t *packed = vmx_arena_alloc(arena, len);
+        *bytes = (vmx_str){(const char *)packed, len};
+        if (packed != NULL)
+            google__protobuf__struct__pack(message, packed);
+        else
+            status = vmx_error_no_memory(error);
+    }
+    vmx_arena_reset(&scratch);
+    return status;
+}
+
 bool
 vmx_filter_is_all(const vmx_filter *filter)
 {

@@ -68,6 +68,10 @@ vmx_status
 vmx_filter_parse(vmx_arena *arena, vmx_str json, const char *what, const vmx_filter **filter,
                  Google__Protobuf__Struct **message, vmx_error *error);
 
+/* A filter as the packed bytes of its message; ptr is NULL for an empty text. Errors: likewise. */
+vmx_status
+vmx_filter_pack(vmx_arena *arena, vmx_str json, const char *what, vmx_str *bytes, vmx_error *error);
+
 /* True if the filter selects everything: NULL, or an AND without children. */
 bool
 vmx_filter_is_all(const vmx_filter *filter);

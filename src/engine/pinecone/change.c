@@ -34,7 +34,7 @@ fill_update(vmx_arena *scratch, const vmx_update *update, Pinecone__UpdateReques
     vmx_status status = vmx_pinecone_sparse(scratch, update->sparse, &request->sparse_values, error);
     if (status == VMX_OK)
         status = vmx_pinecone_struct(scratch, update->set_metadata, "update: metadata", &request->set_metadata, error);
-    return status == VMX_OK ? vmx_pinecone_struct(scratch, update->filter, "update: filter", &request->filter, error)
+    return status == VMX_OK ? vmx_pinecone_filter(scratch, update->filter, "update: filter", &request->filter, error)
                             : status;
 }
 
@@ -75,7 +75,7 @@ fill_delete(vmx_arena *scratch, const vmx_delete *del, Pinecone__DeleteRequest *
     request->ids = vmx_pinecone_texts(scratch, &del->ids);
     if (request->ids == NULL)
         return vmx_error_no_memory(error);
-    return vmx_pinecone_struct(scratch, del->filter, "delete: filter", &request->filter, error);
+    return vmx_pinecone_filter(scratch, del->filter, "delete: filter", &request->filter, error);
 }
 
 vmx_status

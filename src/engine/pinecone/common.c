@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/number.h"
+#include "engine/filter.h"
 #include "engine/pinecone/pinecone.h"
 #include "wire/struct_json.h"
 
@@ -42,6 +43,14 @@ vmx_pinecone_struct(vmx_arena *scratch, vmx_str json, const char *what, Google__
 {
     *out = NULL;
     return json.len == 0 ? VMX_OK : vmx_struct_from_json(scratch, json, what, out, error);
+}
+
+vmx_status
+vmx_pinecone_filter(vmx_arena *scratch, vmx_str json, const char *what, Google__Protobuf__Struct **out,
+                    vmx_error *error)
+{
+    const vmx_filter *filter;
+    return vmx_filter_parse(scratch, json, what, &filter, out, error);
 }
 
 /* --- replies ------------------------------------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ fetch_by_filter(vmx_machine *machine, const vmx_fetch *fetch, vmx_arena *scratch
         if (request.pagination_token == NULL)
             return vmx_error_no_memory(machine->error);
     }
-    vmx_status status = vmx_pinecone_struct(scratch, fetch->filter, "fetch: filter", &request.filter, machine->error);
+    vmx_status status = vmx_pinecone_filter(scratch, fetch->filter, "fetch: filter", &request.filter, machine->error);
     if (status != VMX_OK)
         return status;
     machine->on_reply = on_fetched_by_metadata;

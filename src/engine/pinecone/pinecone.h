@@ -23,9 +23,14 @@ vmx_pinecone_texts(vmx_arena *scratch, const vmx_strs *strs);
 vmx_status
 vmx_pinecone_sparse(vmx_arena *scratch, vmx_sparse sparse, Pinecone__SparseValues **out, vmx_error *error);
 
-/* A filter or metadata: NULL for an empty text. */
+/* Metadata: NULL for an empty text. */
 vmx_status
 vmx_pinecone_struct(vmx_arena *scratch, vmx_str json, const char *what, Google__Protobuf__Struct **out,
+                    vmx_error *error);
+
+/* A filter, checked; NULL for an empty text. */
+vmx_status
+vmx_pinecone_filter(vmx_arena *scratch, vmx_str json, const char *what, Google__Protobuf__Struct **out,
                     vmx_error *error);
 
 /* --- replies ------------------------------------------------------------------------------------------------------- */

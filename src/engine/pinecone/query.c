@@ -1,8 +1,8 @@
 #include "core/error.h"
 #include "engine/check.h"
+#include "engine/filter.h"
 #include "engine/pinecone/pinecone.h"
 #include "wire/query_encoder.h"
-#include "wire/struct_bytes.h"
 
 static void
 on_reply(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, vmx_step *next)
@@ -25,9 +25,7 @@ fill_item(vmx_arena *scratch, const vmx_query *query, vmx_str name_space, vmx_qu
         .include_values = query->include_values,
         .include_metadata = query->include_metadata,
     };
-    return query->filter.len == 0
-               ? VMX_OK
-               : vmx_struct_bytes_from_json(scratch, query->filter, "query: filter", &item->filter, error);
+    return vmx_filter_pack(scratch, query->filter, "query: filter", &item->filter, error);
 }
 
 vmx_status
