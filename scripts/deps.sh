@@ -15,6 +15,7 @@ packages=(
     dataset-fashion-mnist python3 python3-numpy
     # the tests: their framework, an independent gRPC peer, and the tools that watch
     check protobuf-compiler protobuf-compiler-grpc python3-grpcio python3-protobuf python3-h5py
+    python3-faiss
     clang-format valgrind openssl binutils util-linux procps
     # the fuzzers of the file readers
     clang libclang-rt-14-dev

@@ -120,6 +120,13 @@ vmxd_exact_search(const vmxd_exact *exact, int64_t *rows, float *scores)
     }
 }
 
+float
+vmxd_exact_score(const vmxd_exact *exact, size_t query, size_t row)
+{
+    float nearness = distance(*exact, exact->queries + query * exact->dimension, row);
+    return exact->norms ? nearness : -nearness;
+}
+
 void
 vmxd_exact_products(const float *matrix, size_t count, size_t dimension, const float *query, float *products)
 {

@@ -37,6 +37,10 @@ vmxd_exact_thread_init(void);
 bool
 vmxd_exact_search(const vmxd_exact *exact, int64_t *rows, float *scores);
 
+/* The score of one query and one row, as the search gives it. */
+float
+vmxd_exact_score(const vmxd_exact *exact, size_t query, size_t row);
+
 /* The inner product of one query with every row. */
 void
 vmxd_exact_products(const float *matrix, size_t count, size_t dimension, const float *query, float *products);

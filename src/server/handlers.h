@@ -34,4 +34,11 @@ vmxd_handler vmxd_handle_delete_blob;
 vmxd_handler vmxd_handle_list_blobs;
 vmxd_handler vmxd_handle_describe_repository;
 
+vmxd_handler vmxd_handle_trigger_build;
+vmxd_handler vmxd_handle_get_build;
+vmxd_handler vmxd_handle_watch_build; /* a stream of replies */
+vmxd_handler vmxd_handle_cancel_build;
+vmxd_handler vmxd_handle_list_builds;
+vmxd_handler vmxd_handle_describe_builder;
+
 #endif

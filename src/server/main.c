@@ -89,6 +89,7 @@ serve(const vmxd_options *options, vmxd_service *service, vmxd_status *status)
     if (!started)
         return false;
     bool told = stay(options, vmxd_server_port(started), status);
+    vmxd_builds_quiesce(service->builds);
     vmxd_server_stop(started, STOP_GRACE_MS);
     return told;
 }
@@ -102,6 +103,7 @@ serve_faulty(vmxd_options *options, vmxd_service *service, vmxd_fault_server **s
     if (!*started)
         return false;
     bool told = stay(options, vmxd_fault_server_port(*started), status);
+    vmxd_builds_quiesce(service->builds);
     vmxd_fault_server_stop(*started);
     return told;
 }
@@ -130,6 +132,17 @@ open_store(const vmxd_options *options, vmxd_service *service, vmxd_status *stat
     return service->store || vmxd_no_memory(status);
 }
 
+/* Blobs, and what is built of them. */
+static bool
+open_builds(const vmxd_options *options, vmxd_service *service, vmxd_status *status)
+{
+    service->repository = vmxd_repository_open(&options->repository, status);
+    vmxd_builds_options builds = {options->repository.directory, options->build_memory_bytes, service->repository,
+                                  service->store};
+    service->builds = service->repository ? vmxd_builds_start(&builds, status) : NULL;
+    return service->builds != NULL;
+}
+
 static bool
 run(vmxd_options *options, vmxd_status *status)
 {
@@ -137,9 +150,9 @@ run(vmxd_options *options, vmxd_status *status)
     vmxd_service service = {.api_key = options->api_key};
     if (!open_store(options, &service, status))
         return false;
-    service.repository = vmxd_repository_open(&options->repository, status);
-    service.search = service.repository ? vmxd_search_start(options->threads) : NULL;
-    bool done = !service.repository         ? false
+    bool opened = open_builds(options, &service, status);
+    service.search = opened ? vmxd_search_start(options->threads) : NULL;
+    bool done = !opened                     ? false
                 : !service.search           ? vmxd_no_memory(status)
                 : options->faults.count > 0 ? serve_faulty(options, &service, &faulty, status)
                                             : serve(options, &service, status);
@@ -148,6 +161,7 @@ run(vmxd_options *options, vmxd_status *status)
     vmxd_journal_stop(service.journal);
     if (faulty)
         vmxd_fault_server_free(faulty);
+    vmxd_builds_stop(service.builds);
     vmxd_repository_close(service.repository);
     vmxd_store_free(service.store);
     return done;

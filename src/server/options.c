@@ -34,6 +34,7 @@ static const char help[] =
     "log)\n"
     "  --data-sync            with --data: what is answered is on the disk, not only with the kernel\n"
     "  --quota BYTES          of blobs and unfinished uploads; suffixes k, m and g    (no limit)\n"
+    "  --build-memory BYTES   builds that need more are refused; with a suffix too    (no limit)\n"
     "  --discard-blobs        counts and digests what is uploaded, and stores none of it\n"
     "  --discard              stores nothing: counts calls and answers what was packed before, to measure clients\n"
     "  --discard-reply N[,DIM[,metadata]]   of a query: matches, and what each has    (10)\n"
@@ -57,6 +58,7 @@ enum {
     DATA = 'L',
     DATA_SYNC = 'S',
     QUOTA = 'q',
+    BUILD_MEMORY = 'M',
     DISCARD_BLOBS = 'B',
     DISCARD = 'D',
     DISCARD_REPLY = 'R',
@@ -81,6 +83,7 @@ static const struct option long_options[] = {
     {"data", required_argument, NULL, DATA},
     {"data-sync", no_argument, NULL, DATA_SYNC},
     {"quota", required_argument, NULL, QUOTA},
+    {"build-memory", required_argument, NULL, BUILD_MEMORY},
     {"discard-blobs", no_argument, NULL, DISCARD_BLOBS},
     {"discard", no_argument, NULL, DISCARD},
     {"discard-reply", required_argument, NULL, DISCARD_REPLY},
@@ -178,6 +181,8 @@ read_rare_option(parser *self, int option, const char *value)
     vmxd_repository_options *repository = &self->options->repository;
     if (option == QUOTA)
         repository->quota_bytes = read_bytes(self, "--quota", value);
+    else if (option == BUILD_MEMORY)
+        self->options->build_memory_bytes = read_bytes(self, "--build-memory", value);
     else if (option == DISCARD_BLOBS)
         repository->discards = true;
     else if (option == FAULT)

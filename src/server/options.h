@@ -24,6 +24,7 @@ typedef struct vmxd_options {
     vmxd_journal_options journal;
     vmxd_discard_options discard;
     vmxd_repository_options repository;
+    uint64_t build_memory_bytes; /* 0: no limit */
     vmxd_faults faults;
 } vmxd_options;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/build/near.h"
 #include "server/exact.h"
 #include "server/sparse.h"
 
@@ -65,6 +66,9 @@ vmxd_rank_dense(const vmxd_records *records, const vmxd_selection *selection, co
                         .queries = queries,
                         .query_count = query_count,
                         .k = k};
+    vmxd_hit *near = vmxd_near_search(records, selection, &exact, arena);
+    if (near)
+        return near;
     if (!vmxd_exact_search(&exact, rows, scores))
         return NULL;
     for (size_t i = 0; i < query_count * k; i++)

@@ -26,7 +26,8 @@ vmxd_select(const vmxd_records *records, const vmxd_filter *filter, vmx_arena *a
 
 /*
  * The k nearest records of each dense query (vectors: query_count x dimension), nearest first: k <= selection->count
- * hits for each, one query behind the other. NULL when memory is out.
+ * hits for each, one query behind the other. Exactly, unless the namespace has a graph that serves better
+ * (server/build/near.h). NULL when memory is out.
  */
 vmxd_hit *
 vmxd_rank_dense(const vmxd_records *records, const vmxd_selection *selection, const float *const *vectors,

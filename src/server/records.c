@@ -26,6 +26,15 @@ resize(void *array, size_t capacity, size_t width)
     return grown != NULL;
 }
 
+static bool
+reserve_nodes(vmxd_records *records, size_t capacity)
+{
+    for (int i = 0; i < VMXD_NODES_COUNT; i++)
+        if (!vmxd_nodes_reserve(records->nodes[i], capacity))
+            return false;
+    return true;
+}
+
 bool
 vmxd_records_reserve(vmxd_records *records, uint32_t dimension, size_t extra)
 {
@@ -43,7 +52,8 @@ vmxd_records_reserve(vmxd_records *records, uint32_t dimension, size_t extra)
     size_t row = dimension * sizeof(float);
     if (!resize(&records->slots, capacity, sizeof *records->slots) || !resize(&records->values, capacity, row) ||
         !resize(&records->units, capacity, records->kind == VMXD_KEEP_UNIT ? row : 0) ||
-        !resize(&records->norms, capacity, records->kind == VMXD_KEEP_NORM ? sizeof(float) : 0))
+        !resize(&records->norms, capacity, records->kind == VMXD_KEEP_NORM ? sizeof(float) : 0) ||
+        !reserve_nodes(records, capacity))
         return false;
     records->capacity = capacity;
     return true;
@@ -87,6 +97,8 @@ vmxd_records_put(vmxd_records *records, vmxd_record *record, const float *values
     records->slots[slot] = record;
     records->record_bytes += vmxd_record_size(record);
     set_values(records, slot, values);
+    for (int i = 0; i < VMXD_NODES_COUNT; i++)
+        vmxd_nodes_put(records->nodes[i], slot);
     vmxd_id_map_add(&records->ids, id_of(record), slot);
 }
 
@@ -96,8 +108,11 @@ vmxd_records_replace(vmxd_records *records, uint32_t slot, vmxd_record *record, 
     records->record_bytes += vmxd_record_size(record) - vmxd_record_size(records->slots[slot]);
     vmxd_record_free(records->slots[slot]);
     records->slots[slot] = record;
-    if (values)
-        set_values(records, slot, values);
+    if (!values)
+        return;
+    set_values(records, slot, values);
+    for (int i = 0; i < VMXD_NODES_COUNT; i++)
+        vmxd_nodes_detach(records->nodes[i], slot);
 }
 
 uint32_t
@@ -118,6 +133,8 @@ move_slot(vmxd_records *records, uint32_t from, uint32_t to)
         memcpy(records->units + to * dimension, records->units + from * dimension, dimension * sizeof(float));
     if (records->norms)
         records->norms[to] = records->norms[from];
+    for (int i = 0; i < VMXD_NODES_COUNT; i++)
+        vmxd_nodes_move(records->nodes[i], from, to);
 }
 
 void
@@ -126,6 +143,8 @@ vmxd_records_remove(vmxd_records *records, uint32_t slot)
     vmxd_record *record = records->slots[slot];
     uint32_t last = (uint32_t)(records->count - 1);
     vmxd_id_map_remove(&records->ids, id_of(record), slot);
+    for (int i = 0; i < VMXD_NODES_COUNT; i++)
+        vmxd_nodes_detach(records->nodes[i], slot);
     if (slot != last)
         move_slot(records, last, slot);
     records->count--;
@@ -143,6 +162,8 @@ vmxd_records_clear(vmxd_records *records)
     vmx_dealloc(records->units);
     vmx_dealloc(records->norms);
     vmxd_id_map_free(&records->ids);
+    for (int i = 0; i < VMXD_NODES_COUNT; i++)
+        vmxd_nodes_free(records->nodes[i]);
     *records = (vmxd_records){.kind = records->kind};
 }
 

@@ -5,6 +5,7 @@
 #ifndef VMXD_RECORDS_H
 #define VMXD_RECORDS_H
 
+#include "server/build/nodes.h"
 #include "server/id_map.h"
 #include "server/record.h"
 
@@ -14,6 +15,9 @@ typedef enum vmxd_kind {
     VMXD_KEEP_UNIT,   /* a copy of each vector with length 1, for cosine */
     VMXD_KEEP_NORM    /* the squared length of each vector, for euclidean */
 } vmxd_kind;
+
+/* Graphs over the records: one may be in use while the next is built. */
+enum { VMXD_NODES_IN_USE, VMXD_NODES_BUILDING, VMXD_NODES_COUNT };
 
 typedef struct vmxd_records {
     vmxd_kind kind;
@@ -25,7 +29,8 @@ typedef struct vmxd_records {
     float *units;  /* count x dimension, or NULL */
     float *norms;  /* count, or NULL */
     vmxd_id_map ids;
-    size_t record_bytes; /* sum of vmxd_record_size */
+    vmxd_nodes *nodes[VMXD_NODES_COUNT]; /* owned; NULL: none */
+    size_t record_bytes;                 /* sum of vmxd_record_size */
 } vmxd_records;
 
 /* Makes room for `extra` more records of `dimension`; false when memory is out. */

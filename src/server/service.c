@@ -8,6 +8,7 @@
 #include "wire/guard.h"
 
 #define REPOSITORY "/vecmux.repository.v1.VectorRepository/"
+#define BUILD      "/vecmux.build.v1.IndexBuild/"
 
 typedef struct method {
     const char *path;
@@ -41,6 +42,12 @@ static const method methods[] = {
     {REPOSITORY "ListBlobs", &repository__list_blobs_request__descriptor, vmxd_handle_list_blobs},
     {REPOSITORY "DescribeRepository", &repository__describe_repository_request__descriptor,
      vmxd_handle_describe_repository},
+    {BUILD "TriggerBuild", &build__trigger_build_request__descriptor, vmxd_handle_trigger_build},
+    {BUILD "GetBuild", &build__get_build_request__descriptor, vmxd_handle_get_build},
+    {BUILD "WatchBuild", &build__watch_build_request__descriptor, vmxd_handle_watch_build},
+    {BUILD "CancelBuild", &build__cancel_build_request__descriptor, vmxd_handle_cancel_build},
+    {BUILD "ListBuilds", &build__list_builds_request__descriptor, vmxd_handle_list_builds},
+    {BUILD "DescribeBuilder", &build__describe_builder_request__descriptor, vmxd_handle_describe_builder},
 };
 
 static bool

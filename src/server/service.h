@@ -4,6 +4,7 @@
 #ifndef VMXD_SERVICE_H
 #define VMXD_SERVICE_H
 
+#include "server/build/builds.h"
 #include "server/call.h"
 #include "server/journal.h"
 #include "server/repository/repository.h"
@@ -19,6 +20,7 @@ typedef struct vmxd_service {
     vmxd_search *search;
     vmxd_journal *journal; /* NULL: nothing is kept */
     vmxd_repository *repository;
+    vmxd_builds *builds;
 } vmxd_service;
 
 /* Answers a call of any method; `service` is a vmxd_service. For vmxd_server_options. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "server/message_copy.h"
 
 static const char null_storage[4] = {'n', 'u', 'l', 'l'};
 
@@ -29,13 +30,7 @@ vmxd_blob_adopt(Vmxd__StoredBlob *stored, const char *path, bool discarded)
 vmxd_blob *
 vmxd_blob_new(const Vmxd__StoredBlob *stored, const char *path, bool discarded)
 {
-    size_t len = vmxd__stored_blob__get_packed_size(stored);
-    uint8_t *packed = vmx_alloc(len + 1);
-    if (!packed)
-        return NULL;
-    vmxd__stored_blob__pack(stored, packed);
-    Vmxd__StoredBlob *copy = vmxd__stored_blob__unpack(NULL, len, packed);
-    vmx_dealloc(packed);
+    Vmxd__StoredBlob *copy = vmxd_copy_message(&stored->base, NULL);
     return copy ? vmxd_blob_adopt(copy, path, discarded) : NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "server/message_copy.h"
 #include "server/repository/part.h"
 #include "server/repository/upload_private.h"
 
@@ -152,14 +153,7 @@ store_begin(const Repository__BeginUploadRequest *begin)
     vmxd__stored_upload__init(&draft);
     draft.upload_id = id;
     draft.begin = (Repository__BeginUploadRequest *)begin;
-    size_t len = vmxd__stored_upload__get_packed_size(&draft);
-    uint8_t *packed = vmx_alloc(len);
-    if (!packed)
-        return NULL;
-    vmxd__stored_upload__pack(&draft, packed);
-    Vmxd__StoredUpload *stored = vmxd__stored_upload__unpack(NULL, len, packed);
-    vmx_dealloc(packed);
-    return stored;
+    return vmxd_copy_message(&draft.base, NULL);
 }
 
 static bool
