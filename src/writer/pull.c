@@ -97,9 +97,11 @@ destroy_pull(vmx_op *op)
 {
     vmx_puller *p = OWNER(op, op);
     vmx_writer *writer = p->writer;
-    vmx_op_fini(op);
+    vmx_arena_reset(&op->arena);
+    vmx_host *host = vmx_op_fini(op);
     vmx_dealloc(p);
     vmx_writer_release(writer);
+    vmx_host_release(host);
 }
 
 static const vmx_op_vtable op_vtable = {.cancel = cancel_pull, .destroy = destroy_pull};
