@@ -1,5 +1,6 @@
 /*
- * The bulk writer: made-up vectors, put as columns, copied by it once; an operation is a batch (its latency is
+ * The bulk writer: made-up vectors, put as columns and copied once, or, with --lend, as rows
+ * that are lent; an operation is a batch (its latency is
  * not measured: most of it is waiting in line). With --vectors it loads
  * so many and waits for all; without, it puts for --seconds.
  */
@@ -20,7 +21,7 @@ typedef struct load_state {
     const bench_options *options;
     bench_session session;
     vmx_writer *writer;
-    float *values; /* ROWS of them */
+    bench_batch batch; /* ROWS vectors */
     uint64_t put;
     uint64_t settled; /* batches that were counted */
     bench_meter meter;
@@ -43,6 +44,34 @@ open_writer(load_state *self, const bench_row *row)
     return false;
 }
 
+static void
+take_back(void *user)
+{
+    (void)user; /* the values stay for as long as the client */
+}
+
+static vmx_status
+lend(load_state *self, size_t count, size_t *taken, vmx_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        bench_id_write(self->batch.ids + i * (BENCH_ID_BYTES + 1), self->put + i);
+    vmx_vectors vectors = {self->batch.vectors, count, 0};
+    return vmx_writer_lend(self->writer, &vectors, take_back, NULL, PUT_TIMEOUT_MS, taken, error);
+}
+
+static vmx_status
+put_columns(load_state *self, size_t count, size_t *taken, vmx_error *error)
+{
+    vmx_columns columns;
+    vmx_columns_init(&columns, sizeof columns);
+    columns.count = count;
+    columns.first_id = self->put;
+    columns.id_prefix = VMX_STR("item-");
+    columns.values = self->batch.floats;
+    columns.dimension = self->options->dimension;
+    return vmx_writer_put_columns(self->writer, &columns, PUT_TIMEOUT_MS, taken, error);
+}
+
 /* Puts up to ROWS more; false when the writer refuses. */
 static bool
 put_some(load_state *self)
@@ -50,15 +79,9 @@ put_some(load_state *self)
     size_t limit = self->options->vectors, count = ROWS, taken = 0;
     if (limit > 0 && limit - self->put < count)
         count = limit - self->put;
-    vmx_columns columns;
-    vmx_columns_init(&columns, sizeof columns);
-    columns.count = count;
-    columns.first_id = self->put;
-    columns.id_prefix = VMX_STR("item-");
-    columns.values = self->values;
-    columns.dimension = self->options->dimension;
     vmx_error error;
-    vmx_status status = vmx_writer_put_columns(self->writer, &columns, PUT_TIMEOUT_MS, &taken, &error);
+    vmx_status status =
+        self->options->lend ? lend(self, count, &taken, &error) : put_columns(self, count, &taken, &error);
     self->put += taken;
     if (status == VMX_OK || status == VMX_ERR_TIMEOUT)
         return true;
@@ -130,20 +153,18 @@ static bool
 measure(const bench_options *options, bench_row *row)
 {
     load_state self = {.options = options};
-    bench_random random = options->seed;
-    self.values = bench_random_floats(&random, ROWS * options->dimension);
     size_t batch = bench_options_batch(options);
     row->payload_bytes = 4 * (double)(batch * options->dimension);
     row->wire_bytes = bench_wire_bytes((double)(batch * bench_options_vector_bytes(options)), REPLY_BYTES);
-    bool good = self.values && bench_session_open(&self.session, options, row->channels, row->in_flight) &&
-                open_writer(&self, row);
+    bool good = bench_batch_init(&self.batch, options, ROWS, 0) &&
+                bench_session_open(&self.session, options, row->channels, row->in_flight) && open_writer(&self, row);
     if (good) {
         bench_meter_begin(&self.meter, row, options);
         good = put_all(&self);
         good = end_load(&self, row) && good;
     }
     bench_session_close(&self.session);
-    free(self.values);
+    bench_batch_free(&self.batch);
     return good;
 }
 

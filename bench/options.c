@@ -86,7 +86,7 @@ static const char help[] =
     "  --batch-bytes N        encoded bytes of an upsert, at most               (1900000)\n"
     "  --vectors N            load: how many in all                             (for --seconds)\n"
     "  --payload N            bytes of text in each vector's metadata           (0: no metadata)\n"
-    "  --lend                 upsert: the values are lent, not copied\n"
+    "  --lend                 upsert, load: the values are lent, not copied\n"
     "  --seconds S            of each measurement                               (3)\n"
     "  --warm-up S            before each measurement                           (1)\n"
     "  --rate R               open loop: operations/s, latency from the intended start   (closed loop)\n"

@@ -31,7 +31,7 @@ typedef struct bench_options {
     size_t batch_bytes; /* with batch 0: as many as fit */
     size_t vectors;     /* load: how many in all; 0: for so many seconds */
     size_t payload;     /* bytes of text in each vector's metadata */
-    bool lend;          /* the values of upserts */
+    bool lend;          /* the values of upserts and loads */
     bool with_values;   /* queries ask for the values of what they find */
     bool with_metadata;
     uint64_t seed;

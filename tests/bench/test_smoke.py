@@ -71,6 +71,7 @@ class Smoke(unittest.TestCase):
     def test_load_of_a_fixed_size(self):
         row = self.measure("VMX_BENCH", "load", "--vectors", "5001", "--batch", "100", "--set", "memory.limit.bytes=1m")["rows"][0]
         self.assertEqual(row["operations"], 51)
+        self.assertEqual(self.measure("VMX_BENCH", "load", "--lend", "--driven")["rows"][0]["errors"], 0)
         memory = row["memory"]
         self.assertEqual((memory["limit_bytes"], memory["end_bytes"]), (1 << 20, 0))
         self.assertTrue(100 * 64 * 4 < memory["peak_bytes"] <= 1 << 20, memory)
