@@ -31,8 +31,9 @@ typedef enum progress {
     TAKEN = 0,
     NEEDS_MEMORY = 1, /* taking->needed bytes */
     NEEDS_READER = 2, /* somebody must free reports */
-    OUT_OF_MEMORY = 3,
-    CLOSED = 4
+    NEEDS_LINE = 3,   /* batches must be sent first */
+    OUT_OF_MEMORY = 4,
+    CLOSED = 5
 } progress;
 
 /* --- with the lock held -------------------------------------------------------------------------------------------- */
@@ -45,6 +46,13 @@ goes_into(const vmx_writer *writer, const vmx_batch *batch, const taking *t)
     size_t size = batch->size_bytes + vmx_row_bytes(&t->row) + writer->overhead_bytes;
     return vmx_batch_has_place(batch) && batch->count < writer->options.batch_vectors &&
            size <= writer->options.batch_bytes && batch->dimension == t->row.item.values.len && t->before != batch;
+}
+
+/* As many batches as may be in flight stand ready behind them: more would only wait, be it in memory that is lent. */
+static bool
+line_is_full(const vmx_writer *writer)
+{
+    return writer->locked.ready.count >= writer->options.max_in_flight;
 }
 
 /* What is still needed of the budget for the record; 0: nothing. */
@@ -126,6 +134,8 @@ take_locked(vmx_writer *writer, taking *t, size_t *needed, bool *closed_one)
         if (!vmx_writer_close_batch_locked(writer))
             return OUT_OF_MEMORY;
     }
+    if (writer->locked.open == NULL && line_is_full(writer))
+        return NEEDS_LINE;
     *needed = needed_bytes(writer, t);
     if (*needed > t->reserved_bytes)
         return NEEDS_MEMORY;
@@ -234,6 +244,37 @@ wait_for_reader(taking *t, vmx_error *error)
     return reports_were_read(writer) ? VMX_OK : would_block(t, 0, "1024 reports wait to be polled and freed", error);
 }
 
+static bool
+line_has_room(void *arg)
+{
+    vmx_writer *writer = arg;
+    pthread_mutex_lock(&writer->lock);
+    bool room = !line_is_full(writer) || writer->locked.closed;
+    pthread_mutex_unlock(&writer->lock);
+    return room;
+}
+
+static void
+count_line_waiter(vmx_writer *writer, bool waits)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->locked.line_waiters += waits ? 1 : (size_t)-1;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+static vmx_status
+wait_for_line(taking *t, vmx_error *error)
+{
+    vmx_writer *writer = t->writer;
+    if (t->blocks && !vmx_callback_inside()) {
+        count_line_waiter(writer, true);
+        while (!line_has_room(writer) && vmx_writer_now(writer) < t->deadline_us)
+            vmx_host_drive(writer->parts.host, t->deadline_us, line_has_room, writer);
+        count_line_waiter(writer, false);
+    }
+    return line_has_room(writer) ? VMX_OK : would_block(t, 0, "as many batches wait as may be in flight", error);
+}
+
 /* --- putting ------------------------------------------------------------------------------------------------------- */
 
 static vmx_status
@@ -255,6 +296,8 @@ take(taking *t, vmx_error *error)
             status = get_memory(t, needed, error);
         else if (made == NEEDS_READER)
             status = wait_for_reader(t, error);
+        else if (made == NEEDS_LINE)
+            status = wait_for_line(t, error);
         else
             return made == CLOSED ? vmx_error_set(error, VMX_ERR_CLOSED, "put: the writer is closed")
                                   : vmx_error_no_memory(error);

@@ -16,6 +16,7 @@ vmx_send_push(vmx_send_list *list, vmx_send *send)
     else
         list->head = send;
     list->tail = send;
+    list->count++;
 }
 
 void
@@ -25,6 +26,7 @@ vmx_send_push_front(vmx_send_list *list, vmx_send *send)
     list->head = send;
     if (list->tail == NULL)
         list->tail = send;
+    list->count++;
 }
 
 vmx_send *
@@ -34,6 +36,7 @@ vmx_send_pop(vmx_send_list *list)
     if (send == NULL)
         return NULL;
     list->head = send->next;
+    list->count--;
     if (list->head == NULL)
         list->tail = NULL;
     return send;

@@ -168,6 +168,7 @@ vmx_writer_service(vmx_writer *writer)
     for (vmx_send *send; (send = take_ready_locked(writer, now_us)) != NULL;)
         vmx_send_push(&starting, send);
     uint64_t due_us = next_due_locked(writer, pause_us, now_us);
+    bool shorter = starting.head != NULL && writer->locked.line_waiters > 0;
     bool room = writer->locked.wants_room && !atomic_load(&writer->listener.wants_room);
     bool wakes = room || writer->locked.wakes_pullers;
     if (room)
@@ -178,6 +179,8 @@ vmx_writer_service(vmx_writer *writer)
         vmx_writer_arm(writer, due_us);
     for (vmx_send *send; (send = vmx_send_pop(&starting)) != NULL;)
         vmx_send_start(send);
+    if (shorter)
+        vmx_host_changed(writer->parts.host);
     if (wakes)
         vmx_pullers_wake(writer);
     if (room)

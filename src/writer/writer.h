@@ -63,6 +63,7 @@ typedef struct vmx_send {
 
 typedef struct vmx_send_list {
     vmx_send *head, *tail;
+    size_t count;
 } vmx_send_list;
 
 /* References are its op's: the user, the open session, each send, the armed timer hold one. */
@@ -100,8 +101,9 @@ struct vmx_writer {
         bool ended;       /* the op has been completed, or will be */
         bool wants_room;  /* a put said WOULD_BLOCK: on_room is owed */
         struct vmx_puller *pullers;
-        bool wakes_pullers; /* at the next service */
-        size_t unread;      /* reports that the user has not freed */
+        bool wakes_pullers;  /* at the next service */
+        size_t line_waiters; /* puts that wait until the line of `ready` is shorter */
+        size_t unread;       /* reports that the user has not freed */
         vmx_writer_account account;
         uint64_t rate_us; /* the sample that the rates are measured from */
         uint64_t rate_stored, rate_bytes;

@@ -441,6 +441,30 @@ on_room(void *user)
     room_calls++;
 }
 
+/* Behind the batches in flight as many stand in line, however little memory they take. */
+START_TEST(puts_stop_when_the_line_is_full)
+{
+    store_open(&s, 10, NULL);
+    s.delay_us = 1000000;
+    vmx_writer_options options = default_options();
+    options.batch_vectors = 10;
+    options.max_in_flight = 2;
+    options.on_room = on_room;
+    vmx_writer *writer = open_writer(&options);
+    size_t taken = 0;
+    room_calls = 0;
+    ck_assert_int_eq(put_rows(writer, 0, 100, 4, 1, 0, &taken), VMX_ERR_WOULD_BLOCK);
+    ck_assert_uint_eq(taken, 40);
+    ck_assert_ptr_nonnull(strstr(error.message, "batches wait"));
+    ck_assert_int_eq(put_rows(writer, 40, 1, 4, 1, 500, &taken), VMX_ERR_TIMEOUT);
+    world_run(s.w, 2000000);
+    ck_assert_uint_gt(room_calls, 0);
+    must_put(writer, 40, 60, 4, 1);
+    close_all(writer);
+    ck_assert_uint_eq(s.requests, 10);
+}
+END_TEST
+
 START_TEST(puts_stop_at_the_memory_limit)
 {
     const char *const properties[] = {"memory.limit.bytes", "1m", NULL};
@@ -722,15 +746,15 @@ START_TEST(what_a_freed_writer_held_fails_aloud)
     s.delay_us = 1000000;
     vmx_writer_options options = default_options();
     options.dead_letter_file = vmx_str_from(path);
-    options.batch_vectors = 10;
+    options.batch_vectors = 20;
     options.max_in_flight = 2;
     vmx_writer *writer = open_writer(&options);
-    must_put(writer, 0, 95, 4, 1);
+    must_put(writer, 0, 75, 4, 1);
     vmx_writer_free(writer);
     world_run(s.w, 10000);
     ck_assert_uint_eq(used_bytes(), 0);
-    ck_assert_uint_eq(count_lines(path, "\"code\":\"VMX_ERR_CANCELLED\""), 95);
-    ck_assert_uint_eq(count_lines(path, "\"outcome\":\"unknown\""), 20);
+    ck_assert_uint_eq(count_lines(path, "\"code\":\"VMX_ERR_CANCELLED\""), 75);
+    ck_assert_uint_eq(count_lines(path, "\"outcome\":\"unknown\""), 40);
     world_free(s.w);
     unlink(path);
 }
@@ -794,6 +818,7 @@ main(void)
                                   the_log_has_every_batch,
                                   every_batch_is_reported_when_asked,
                                   writes_of_one_id_keep_their_order,
+                                  puts_stop_when_the_line_is_full,
                                   puts_stop_at_the_memory_limit,
                                   what_can_never_fit_is_refused_at_once,
                                   single_upserts_count_too,
