@@ -36,8 +36,11 @@ FILTER = {"$and": [{"genre": {"$in": ["a", "b"]}}, {"year": {"$gte": 1990, "$lt"
 def absent_result(**present):
     """What the driver prints of a successful call, but for the status, the error and the name."""
     result = {"matches": [], "ids": [], "namespaces": [], "state": None, "next_token": None, "count": None, "lsn": None,
-              "matched": None, "total": None, "read_units": None, "egress_bytes": None, "metadata": {}}
+              "matched": None, "total": None, "read_units": None, "egress_bytes": None, "metadata": {},
+              "query_counts": [], "build": None}
     result.update(present)
+    if result["state"] is not None:  # Pinecone has no word on builds
+        result["build"] = {"state": "UNKNOWN", "indexed_count": None, "error": None}
     return result
 
 
