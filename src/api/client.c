@@ -358,9 +358,7 @@ vmx_client_check_open(vmx_client *client, vmx_error *error)
     if (vmx_forked())
         return vmx_error_set(error, VMX_ERR_FORKED,
                              "this process was forked after vecmux was used; spawn, do not fork");
-    pthread_mutex_lock(&client->host.lock);
-    bool closing = client->host.locked.closing;
-    pthread_mutex_unlock(&client->host.lock);
+    bool closing = atomic_load_explicit(&client->host.closing, memory_order_relaxed);
     return closing ? vmx_error_set(error, VMX_ERR_CLOSED, "the client is closed; open a new one") : VMX_OK;
 }
 

@@ -91,9 +91,11 @@ vmx_message_move(vmx_message *to, vmx_message *from)
 void
 vmx_message_clear(vmx_message *message)
 {
+    if (message->slices == NULL)
+        return;
     for (size_t i = 0; i < message->count; i++)
         vmx_block_release(message->slices[i].block);
-    if (message->slices != message->few && message->slices != NULL)
+    if (message->slices != message->few)
         vmx_dealloc(message->slices);
     if (message->drop != NULL)
         message->drop(message->memory);

@@ -16,6 +16,7 @@ vmx_host_init(vmx_host *host, const vmx_host_vtable *vtable, bool driven)
     host->driven = driven;
     atomic_init(&host->refs, 1);
     atomic_init(&host->sleepers, 0);
+    atomic_init(&host->closing, false);
     memset(&host->locked, 0, sizeof host->locked);
     if (pthread_mutex_init(&host->lock, NULL) != 0)
         return false;
@@ -51,7 +52,8 @@ bool
 vmx_host_add(vmx_host *host, vmx_op *op, bool nested)
 {
     pthread_mutex_lock(&host->lock);
-    bool open = !host->locked.closing || (nested && host->locked.running_count > 0);
+    bool open =
+        !atomic_load_explicit(&host->closing, memory_order_relaxed) || (nested && host->locked.running_count > 0);
     if (open) {
         op->run_prev = NULL;
         op->run_next = host->locked.running;
@@ -68,7 +70,8 @@ vmx_host_add(vmx_host *host, vmx_op *op, bool nested)
 static bool
 take_drained_locked(vmx_host *host)
 {
-    bool drained = host->locked.closing && host->locked.running_count == 0 && !host->locked.drained;
+    bool drained = atomic_load_explicit(&host->closing, memory_order_relaxed) && host->locked.running_count == 0 &&
+                   !host->locked.drained;
     if (drained)
         host->locked.drained = true;
     if (drained && driving_here == host)
@@ -99,7 +102,7 @@ void
 vmx_host_close(vmx_host *host)
 {
     pthread_mutex_lock(&host->lock);
-    host->locked.closing = true;
+    atomic_store_explicit(&host->closing, true, memory_order_relaxed);
     bool drained = take_drained_locked(host);
     pthread_mutex_unlock(&host->lock);
     if (drained)

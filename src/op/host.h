@@ -32,6 +32,7 @@ struct vmx_host {
     const vmx_host_vtable *vtable;
     bool driven;
     _Atomic size_t refs;
+    _Atomic bool closing;    /* no operation starts any more; written under the lock */
     _Atomic size_t sleepers; /* threads inside vmx_host_drive or vmx_host_wait_idle */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -39,7 +40,6 @@ struct vmx_host {
         vmx_op *running; /* newest first */
         size_t running_count;
         vmx_queue *queues;
-        bool closing; /* no operation starts any more */
         bool drained; /* vtable->drained was called, or is owed */
         bool owed;    /* ... by the thread that is driving */
         bool driving; /* some thread is inside vtable->drive */

@@ -216,7 +216,7 @@ vmx_op_free(vmx_op *op)
 {
     if (op == NULL || vmx_forked())
         return;
-    if (op->queue != NULL)
+    if (op->queue != NULL && !atomic_load_explicit(&op->polled, memory_order_relaxed))
         vmx_queue_detach(op->queue, op);
     vmx_op_cancel(op);
     vmx_op_release(op);

@@ -42,6 +42,7 @@ struct vmx_op {
     /* queue lock */
     vmx_op *queue_prev, *queue_next;
     bool queued;
+    _Atomic bool polled; /* whoever polled it need not detach it */
     bool detached;
     bool queue_owns; /* nobody has the handle until its event is polled: a queue that drops the event frees the op */
 

@@ -190,6 +190,7 @@ take_locked(vmx_queue *queue, vmx_event *events, size_t max)
     while (count < max && queue->locked.head != NULL) {
         vmx_op *op = queue->locked.head;
         unlink_locked(queue, op);
+        atomic_store_explicit(&op->polled, true, memory_order_relaxed);
         events[count++] = (vmx_event){.op = op, .user = op->user, .status = op->error.code};
     }
     return count;
