@@ -255,12 +255,12 @@ END_TEST
  * begun to write. Every fourth is cancelled. */
 START_TEST(stalled_peer_delays_no_small_call)
 {
-    enum { CALLS = 4000, SIZE = 3000 };
+    enum { CALLS = 2000, SIZE = 3000 };
     harness_open_bare(&h, (test_kind)_i);
     raw_server *server = raw_server_start(RAW_STOP_READING);
     char target[64];
     vmx_channel_options options = harness_options(target, raw_server_port(server));
-    options.keepalive_timeout_ms = (int64_t)(3000 * test_slowness());
+    options.keepalive_timeout_ms = (int64_t)(2000 * test_slowness());
     h.chan = harness_chan_open(&h, &options);
     h.vtable->channel_connect(h.chan->channel);
     ck_assert(harness_wait_state(h.chan, VMX_CHANNEL_READY, 5000));
@@ -277,7 +277,8 @@ START_TEST(stalled_peer_delays_no_small_call)
         h.vtable->cancel(records[i].stream);
     for (unsigned i = 0; i < CALLS; i++) {
         ck_assert(record_wait_end(&records[i], 5000 + deadline_us / 1000));
-        ck_assert_int_eq(records[i].code, i % 4 == 0 ? VMX_GRPC_CANCELLED : VMX_GRPC_DEADLINE_EXCEEDED);
+        ck_assert(records[i].code == VMX_GRPC_DEADLINE_EXCEEDED ||
+                  (i % 4 == 0 && records[i].code == VMX_GRPC_CANCELLED));
         ck_assert_uint_lt(records[i].ended_us - start_us, deadline_us + 1000000 * test_slowness());
         record_close(&records[i]);
     }
