@@ -18,14 +18,15 @@ modes, each with a build directory of its own:
 selections:
   (none)       tests labelled quick or threads
   --quick      tests labelled quick
-  --long       all tests, those labelled long included
+  --long       all tests, those labelled long included, but for real servers
+  --servers    the tests against real servers, which come from PyPI; they are skipped where it cannot be reached
   -R regex     only tests whose name matches, as in ctest
   -j jobs      how many tests at a time (default 1: some of them measure time)
 TEXT
 }
 
 build=build sanitize= emulator= slow=1 jobs=1 perf= fuzz=
-select=(-LE long)
+select=(-LE 'long|servers')
 while [ $# -gt 0 ]; do
     case $1 in
     --asan) build=build-asan sanitize=address,undefined slow=4 ;;
@@ -38,7 +39,8 @@ while [ $# -gt 0 ]; do
     --perf) perf=yes ;;
     --fuzz) fuzz=yes ;;
     --quick) select=(-L '^quick$') ;;
-    --long) select=() ;;
+    --long) select=(-LE servers) ;;
+    --servers) select=(-L servers -V) ;;
     -R) select+=(-R "${2:?-R needs a regular expression}") && shift ;;
     -j) jobs=${2:?-j needs a number} && shift ;;
     -h | --help) usage && exit 0 ;;

@@ -8,7 +8,8 @@
 typedef struct report {
     vmx_milvus_op op; /* first */
     bool lists_namespaces;
-    size_t counted; /* namespaces whose records have been counted */
+    size_t counted;      /* namespaces whose records have been counted */
+    uint64_t generation; /* of the rows that the count has seen */
 } report;
 
 static void
@@ -179,8 +180,11 @@ on_counted(vmx_machine *machine, vmx_message *message, const vmx_reply *reply, v
     (void)reply;
     const Milvus__QueryResults *response =
         vmx_exchange_unpack(machine, message, &milvus__query_results__descriptor, next);
-    if (response != NULL && vmx_milvus_read_count(machine, response, &machine->result->state.vector_count))
-        finish(machine, true, next);
+    const report *state = machine->state;
+    if (response == NULL || !vmx_milvus_read_count(machine, response, &machine->result->state.vector_count))
+        return;
+    vmx_milvus_rows_visible(machine->engine->state, state->generation);
+    finish(machine, true, next);
 }
 
 /* What is not loaded cannot be counted; the statistics know what has been flushed. */
@@ -207,6 +211,8 @@ count(vmx_machine *machine, vmx_step *step)
     static char count_field[] = "count(*)";
     char *field = count_field;
     Milvus__QueryRequest request = MILVUS__QUERY_REQUEST__INIT;
+    report *state = machine->state;
+    state->generation = vmx_milvus_rows_generation(machine->engine->state);
     vmx_milvus_view view = vmx_milvus_view_of(machine);
     request.collection_name = vmx_milvus_collection(machine);
     request.output_fields = &field;

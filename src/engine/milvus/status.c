@@ -81,7 +81,7 @@ is_no_partition(const status *s)
 {
     static const char words[] = "partition name ", end[] = " not found";
     size_t len = sizeof end - 1;
-    return s->code == 65535 && s->reason.len > sizeof words + len &&
+    return s->code == 65535 && s->reason.len > sizeof words - 1 + len &&
            memcmp(s->reason.ptr, words, sizeof words - 1) == 0 &&
            memcmp(s->reason.ptr + s->reason.len - len, end, len) == 0;
 }

@@ -1,0 +1,91 @@
+"""Servers for tests: real Milvus ones by scripts/servers/, and vecmuxd.
+
+    with server() as endpoint: ...
+
+Which Milvus is VMX_MILVUS_SERVER's word (milvus-lite, or milvus); with MILVUS_ENDPOINT the one that runs there is taken.
+Where it cannot be had the test is skipped: exit code 77, and the reason as the last line.
+"""
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = os.environ["VMX_SOURCE_DIR"]
+NAME = os.environ.get("VMX_MILVUS_SERVER", "milvus-lite")
+IS_LITE = NAME == "milvus-lite"
+
+
+class Server:
+    """A server on a directory of its own; stop and start keep its data and its endpoint."""
+
+    def __init__(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="vecmux-milvus-")
+        self.endpoint = self.start()
+
+    def _run(self, command):
+        script = os.path.join(SOURCE, "scripts", "servers", NAME + ".sh")
+        return subprocess.run([script, command, self.directory.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=600)
+
+    def start(self):
+        started = self._run("start")
+        if started.returncode == 77:
+            print(started.stderr.strip().splitlines()[-1])
+            sys.exit(77)
+        if started.returncode != 0:
+            raise RuntimeError(started.stderr)
+        return started.stdout.strip()
+
+    def pid(self):
+        return int(read(os.path.join(self.directory.name, "pid")))
+
+    def stop(self):
+        self._run("stop")
+
+    def close(self):
+        self.stop()
+        self.directory.cleanup()
+
+
+@contextlib.contextmanager
+def server():
+    if os.environ.get("MILVUS_ENDPOINT"):
+        yield os.environ["MILVUS_ENDPOINT"]
+        return
+    running = Server()
+    try:
+        yield running.endpoint
+    finally:
+        running.close()
+
+
+def read(path):
+    """The file's text; "" where there is none yet."""
+    if not os.path.exists(path):
+        return ""
+    with open(path) as file:
+        return file.read().strip()
+
+
+@contextlib.contextmanager
+def vecmuxd(*options):
+    with tempfile.TemporaryDirectory(prefix="vecmux-") as directory:
+        port_file = os.path.join(directory, "port")
+        process = subprocess.Popen([os.environ["VMX_VECMUXD"], "--listen", "127.0.0.1:0", "--port-file", port_file,
+                                    *options], stderr=subprocess.DEVNULL)
+        try:
+            limit = time.monotonic() + 20 * float(os.environ.get("VMX_TEST_SLOW", "1"))
+            while not read(port_file):
+                if process.poll() is not None or time.monotonic() > limit:
+                    raise RuntimeError("vecmuxd did not start")
+                time.sleep(0.02)
+            yield "127.0.0.1:" + read(port_file)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+# milvus-lite takes one writer at a time on a collection.
+ONE_AT_A_TIME = {"channel.count": 1, "channel.max.streams": 1} if IS_LITE else {}
