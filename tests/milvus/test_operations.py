@@ -161,6 +161,9 @@ class Operations(unittest.TestCase):
         vectors = [{"id": f"v{i}{text}", "values": [1, i], "metadata": {"f": text, "k" + text: 1}}
                    for i, text in enumerate(corpus)]
         self.good(op="upsert", vectors=vectors)
+        self.good(op="upsert", vectors=[{"id": "escaped", "values": [1, 1], "metadata": '{"\\u0066\\u00e9":1}'}])
+        self.assertEqual(self.ids(self.good(op="fetch", filter={"f\u00e9": 1})), ["escaped"])
+        self.good(op="delete", ids=["escaped"])
         for i, text in enumerate(corpus):
             mine = [f"v{i}{text}"]
             for command in ({"filter": {"f": text}}, {"filter": {"k" + text: 1}}, {"ids": mine}):

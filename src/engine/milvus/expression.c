@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/number.h"
 #include "engine/milvus/milvus.h"
+#include "wire/struct_json.h"
 
 #define MAX_EXPRESSION_BYTES (8u << 20)
 
@@ -96,13 +97,16 @@ write_value(writer *w, const vmx_filter_value *value, bool real)
         put(w, value->boolean ? "true" : "false");
 }
 
-/* metadata["name"] */
+/* metadata["name"]: Milvus compares the name with the stored JSON's as it is written there, which is in our way (rows.c). */
 static void
 write_field(writer *w, const vmx_filter *filter)
 {
     put(w, w->schema->metadata);
     put(w, "[");
-    write_text(w, filter->field);
+    if (w->schema->lite)
+        write_text(w, filter->field);
+    else
+        vmx_json_append_string(&w->out, filter->field);
     put(w, "]");
 }
 

@@ -47,17 +47,24 @@ measure_sparse(vmx_sparse sparse, const char *what, vmx_arena *scratch, vmx_str 
     return VMX_OK;
 }
 
-/* The text is sent as it is, once it is known to be sound. */
+/* Milvus finds a name in stored JSON only where it is written as in the expression, so it is written in one way: ours. */
 static vmx_status
 measure_metadata(const vmx_vector *vector, const char *what, vmx_arena *scratch, vmx_str *metadata, vmx_error *error)
 {
     char name[VMX_CHECK_NAME_SIZE + 16];
     vmx_str packed;
-    *metadata = vector->metadata.len > 0 ? vector->metadata : VMX_STR("{}");
+    *metadata = VMX_STR("{}");
     if (vector->metadata.len == 0)
         return VMX_OK;
     snprintf(name, sizeof name, "%s: metadata", what);
-    return vmx_struct_bytes_from_json(scratch, vector->metadata, name, &packed, error);
+    vmx_status status = vmx_struct_bytes_from_json(scratch, vector->metadata, name, &packed, error);
+    if (status != VMX_OK)
+        return status;
+    vmx_buffer json = {0};
+    vmx_struct_bytes_to_json(packed, &json);
+    *metadata = json.failed ? (vmx_str){NULL, 0} : vmx_arena_str(scratch, (vmx_str){(const char *)json.data, json.len});
+    vmx_buffer_free(&json);
+    return metadata->ptr != NULL ? VMX_OK : vmx_error_no_memory(error);
 }
 
 static vmx_status
