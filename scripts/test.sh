@@ -40,7 +40,7 @@ while [ $# -gt 0 ]; do
     --fuzz) fuzz=yes ;;
     --quick) select=(-L '^quick$') ;;
     --long) select=(-LE servers) ;;
-    --servers) select=(-L servers -V) ;;
+    --servers) select=(-L '^servers$' -V) ;;
     -R) select+=(-R "${2:?-R needs a regular expression}") && shift ;;
     -j) jobs=${2:?-j needs a number} && shift ;;
     -h | --help) usage && exit 0 ;;

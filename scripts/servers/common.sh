@@ -60,8 +60,13 @@ choose_port() {
     fi
 }
 
+# Whether a process is there and is no zombie, which a killed one may stay where nobody waits for it.
+alive() {
+    kill -0 "$1" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"
+}
+
 running() {
-    [ -s "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null
+    [ -s "$dir/pid" ] && alive "$(cat "$dir/pid")"
 }
 
 # wait_until SECONDS COMMAND...: until it succeeds; fails when the server has ended or the time is over.
@@ -84,7 +89,7 @@ stop_server() {
     local pid end=$((SECONDS + 20))
     pid=$(cat "$dir/pid")
     kill "$pid"
-    while kill -0 "$pid" 2>/dev/null; do
+    while alive "$pid"; do
         [ $SECONDS -lt $end ] || kill -KILL "$pid" 2>/dev/null || true
         sleep 0.1
     done
