@@ -90,7 +90,8 @@ typedef enum vmx_status {
     VMX_ERR_RESOURCE_EXHAUSTED = 27, /* rate limit or quota */
     VMX_ERR_REJECTED = 28,           /* the server calls the request invalid (INVALID_ARGUMENT, OUT_OF_RANGE, ...) */
     VMX_ERR_SERVER = 29,             /* INTERNAL, UNKNOWN, DATA_LOSS, ABORTED */
-    VMX_ERR_PROTOCOL = 30            /* the peer's bytes are not what the protocol allows */
+    VMX_ERR_PROTOCOL = 30,           /* the peer's bytes are not what the protocol allows */
+    VMX_ERR_FALLBACK = 31            /* a remote build was refused or failed: build locally; the message says why */
 } vmx_status;
 
 /* The name of a code, "VMX_ERR_INVALID"; "VMX_ERR_?" for numbers that are none. Never NULL. */

@@ -6,6 +6,7 @@
 #define VECMUX_VECMUX_H
 
 #include <vecmux/arrow.h>
+#include <vecmux/build.h>
 #include <vecmux/client.h>
 #include <vecmux/config.h>
 #include <vecmux/engine.h>

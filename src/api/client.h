@@ -12,6 +12,7 @@
 #include <vecmux/client.h>
 
 #include "api/run_store.h"
+#include "build/build.h"
 #include "core/buffer.h"
 #include "core/endpoint.h"
 #include "core/log.h"
@@ -33,6 +34,7 @@ struct vmx_client {
     vmx_memory *memory;   /* the budget of what is encoded */
     vmx_ledger ledger;    /* of its writers */
     vmx_workers *workers; /* for slow things */
+    vmx_build_counters builds;
     vmx_engine engine;
     vmx_caller caller;
     vmx_run_store runs;

@@ -189,7 +189,7 @@ size_t
 vmx_op_attempt_count(const vmx_op *op)
 {
     const vmx_run *run = (const vmx_run *)op;
-    size_t count = vmx_op_done(op) ? run->call.records.count : 0;
+    size_t count = op->vtable == &op_vtable && vmx_op_done(op) ? run->call.records.count : 0;
     return count < VMX_MAX_RECORDS ? count : VMX_MAX_RECORDS;
 }
 
@@ -197,7 +197,7 @@ bool
 vmx_op_attempt(const vmx_op *op, size_t i, vmx_attempt_info *info)
 {
     vmx_attempt_info ours = {0};
-    bool found = vmx_op_done(op) && vmx_call_record(&((const vmx_run *)op)->call, i, &ours);
+    bool found = op->vtable == &op_vtable && vmx_op_done(op) && vmx_call_record(&((const vmx_run *)op)->call, i, &ours);
     if (found)
         vmx_sized_write(info, &ours, sizeof ours);
     return found;

@@ -165,6 +165,33 @@ static const vmx_property_row rows[] = {
     ENUM("qdrant.ordering", "weak", "weak, medium, strong",
          "How Qdrant orders writes that come at once: weak, not at all; medium and strong, by a leader."),
 
+    BOOL("build.enabled", "true",
+         "false: every remote index build ends at once with VMX_ERR_FALLBACK, unless its spec says otherwise."),
+    INT("build.size.min.bytes", "50m", 0, 1099511627776, "bytes",
+        "Remote builds of fewer bytes of vectors fall back at once: a local build is faster."),
+    INT("build.size.max.bytes", "0", 0, 1099511627776, "bytes", "Likewise of more. 0: no limit."),
+    TEXT("build.repository", "", VMX_CHECK_NONE,
+         "The folder of the server's repository that blobs of builds go to, where the spec does not say."),
+    TEXT("build.tenant", "", VMX_CHECK_NONE,
+         "On whose behalf builds are made, where the spec does not say: keeps idempotency keys apart."),
+    INT("build.upload.parts", "4", 1, 16, "", "Parts of a blob that are uploaded at a time, one stream each."),
+    INT("build.download.parts", "4", 1, 16, "", "Parts of a result that are downloaded at a time, one stream each."),
+    INT("build.part.bytes", "8m", 4096, 4294967296, "bytes",
+        "How large a part is: what is repeated at most when its digest is wrong. At least so much that a blob has no "
+        "more than 10000 parts."),
+    INT("build.chunk.bytes", "1m", 4096, 4194304, "bytes",
+        "How much of a part one message carries. Each stream needs two of these from memory.limit.bytes."),
+    ENUM("build.digest", "crc32c", "crc32c, sha256", "What parts and blobs are checked by, on both sides."),
+    ENUM("build.footer", "none", "none, lucene",
+         "What is appended to a downloaded index: nothing, or the 16 bytes that end a file of Lucene's."),
+    INT("build.timeout.ms", "3600000", 1, 604800000, "ms",
+        "How long a remote build may take, all phases together, where its options do not say."),
+    INT("build.idle.timeout.ms", "30000", 100, 86400000, "ms",
+        "A stream of a build on which nothing moves for so long is given up for another. Servers tell of a build's "
+        "progress every 10 s."),
+    INT("build.poll.interval.ms", "1000", 10, 3600000, "ms",
+        "How often a build is asked after while its stream of progress is broken, give or take a fifth."),
+
     ENUM("log.level", "warn", "off, error, warn, info, debug",
          "How much is logged, if log.stderr, log.file or a sink say where: this level and those before it. "
          "docs/logging.md lists the events."),

@@ -31,6 +31,7 @@ vmx_status_name(vmx_status status)
         NAME(VMX_ERR_REJECTED),
         NAME(VMX_ERR_SERVER),
         NAME(VMX_ERR_PROTOCOL),
+        NAME(VMX_ERR_FALLBACK),
 #undef NAME
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -13,30 +13,34 @@ transport_of(const vmx_call *call)
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */
 
-/* Copies what is borrowed, so that the strand may take it up later. False when memory is out. */
+/* False when memory is out. */
 static bool
-keep_reply(vmx_attempt *attempt, const vmx_reply *reply)
+keep_headers(vmx_arena *arena, const vmx_reply *reply, vmx_reply *kept)
 {
-    vmx_arena *arena = &attempt->arena;
     vmx_header *headers = vmx_arena_calloc(arena, reply->header_count + 1, sizeof *headers);
     if (headers == NULL)
         return false;
-    attempt->reply = *reply;
-    attempt->reply.headers = headers;
+    kept->headers = headers;
     for (size_t i = 0; i < reply->header_count; i++) {
         headers[i].key = vmx_arena_str(arena, reply->headers[i].key);
         headers[i].value = vmx_arena_str(arena, reply->headers[i].value);
         if (headers[i].key.ptr == NULL || headers[i].value.ptr == NULL)
             return false;
     }
-    attempt->reply.text = vmx_arena_str(arena, reply->text);
-    attempt->reply.peer = vmx_arena_str(arena, reply->peer);
-    return attempt->reply.text.ptr != NULL && attempt->reply.peer.ptr != NULL;
+    return true;
 }
 
-/* A reply that could not be kept, for want of memory: grpc_code -1. */
-static const vmx_reply reply_lost = {
-    .grpc_code = -1, .reach = VMX_REACH_UNKNOWN, .text = {"out of memory", 13}, .peer = {"", 0}};
+void
+vmx_reply_keep(vmx_arena *arena, const vmx_reply *reply, vmx_reply *kept)
+{
+    static const vmx_reply lost = {
+        .grpc_code = -1, .reach = VMX_REACH_UNKNOWN, .text = {"out of memory", 13}, .peer = {"", 0}};
+    *kept = *reply;
+    kept->text = vmx_arena_str(arena, reply->text);
+    kept->peer = vmx_arena_str(arena, reply->peer);
+    if (!keep_headers(arena, reply, kept) || kept->text.ptr == NULL || kept->peer.ptr == NULL)
+        *kept = lost;
+}
 
 static void
 on_stream_event(void *user, const vmx_stream_event *event)
@@ -44,8 +48,7 @@ on_stream_event(void *user, const vmx_stream_event *event)
     vmx_attempt *attempt = user;
     if (event->kind != VMX_STREAM_END)
         return;
-    if (!keep_reply(attempt, event->reply))
-        attempt->reply = reply_lost;
+    vmx_reply_keep(&attempt->arena, event->reply, &attempt->reply);
     if (event->message != NULL)
         vmx_message_move(&attempt->message, event->message);
     vmx_op_submit(attempt->call->op, &attempt->ended_task);

@@ -26,6 +26,10 @@ vmx_attempt_figures(const vmx_attempt *attempt);
 bool
 vmx_attempt_timed_out(const vmx_attempt *attempt);
 
+/* Copies what is borrowed into `arena`, so that the strand may take it up later. Without memory: grpc_code -1. */
+void
+vmx_reply_keep(vmx_arena *arena, const vmx_reply *reply, vmx_reply *kept);
+
 /* What the end says of the channel and of the server's load. */
 vmx_ticket_report
 vmx_attempt_report(const vmx_attempt *attempt, vmx_verdict verdict);

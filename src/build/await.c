@@ -1,0 +1,337 @@
+/*
+ * Triggering a build and waiting for it: by a stream that tells of every change, and while that is broken by asking from
+ * time to time. One answer that does not come never gives a build up; only its end, NOT_FOUND or the deadline does.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "build/internal.h"
+#include "core/error.h"
+#include "core/sync.h"
+
+#define SERVICE "/vecmux.build.v1.IndexBuild/"
+/* How often a build that failed for a reason that may pass is submitted again, with the blobs that are there. */
+#define MAX_RESUBMITS 1
+
+typedef Vecmux__Build__V1__TriggerBuildRequest trigger_request;
+
+static void
+watch(vmx_build *build);
+static void
+trigger(vmx_build *build);
+
+/* --- the end of the server's build --------------------------------------------------------------------------------- */
+
+static const char *
+error_class(const vmx_pb_build *job)
+{
+    const ProtobufCEnumValue *value =
+        job->error == NULL ? NULL
+                           : protobuf_c_enum_descriptor_get_value(&vecmux__build__v1__error_class__descriptor,
+                                                                  job->error->error_class);
+    return value != NULL ? value->name + strlen("ERROR_CLASS_") : "UNKNOWN";
+}
+
+static void
+end_actor(vmx_build *build)
+{
+    vmx_watch *w = &build->watch;
+    bool quiet = !w->timed && !w->ask.actor.active && w->flow.phase == VMX_FLOW_IDLE;
+    if (quiet && w->actor.active)
+        vmx_actor_end(build, &w->actor);
+}
+
+static void
+built(vmx_build *build, const vmx_pb_build *job)
+{
+    vmx_watch *w = &build->watch;
+    vmx_count(&build->parts.counters->builds.success, 1);
+    vmx_count(&build->parts.counters->builds.duration_us, vmx_build_now(build) - w->started_us);
+    w->ended = true;
+    vmx_flow_cancel(&w->flow);
+    end_actor(build);
+    vmx_build_built(build, job);
+}
+
+static void
+not_built(vmx_build *build, const vmx_pb_build *job)
+{
+    vmx_watch *w = &build->watch;
+    bool failed = job->state == VECMUX__BUILD__V1__STATE__STATE_FAILED;
+    if (failed && job->error != NULL && job->error->retriable && w->resubmits < MAX_RESUBMITS) {
+        w->resubmits++;
+        w->ended = build->retried = true;
+        vmx_flow_cancel(&w->flow);
+        trigger(build);
+        return;
+    }
+    vmx_count(&build->parts.counters->builds.failure, 1);
+    vmx_build_fail_with(build, failed ? VMX_ERR_SERVER : VMX_ERR_CANCELLED, "%s at %s: the build %s: %s%s%s",
+                        build->op.name, build->parts.caller->endpoint, failed ? "failed" : "was cancelled",
+                        failed ? error_class(job) : "by somebody else", failed && job->error != NULL ? ": " : "",
+                        failed && job->error != NULL ? job->error->message : "");
+}
+
+/* What the server says of the build. */
+static void
+look(vmx_build *build, const vmx_pb_build *job)
+{
+    vmx_count(&build->parts.counters->polls.success, 1);
+    atomic_store(&build->queue_position, job->queue_position);
+    atomic_store(&build->vectors_done, job->vectors_done);
+    if (job->vectors_total > 0)
+        atomic_store(&build->vectors_total, job->vectors_total);
+    bool over = job->state >= VECMUX__BUILD__V1__STATE__STATE_COMPLETED;
+    if (!over)
+        return;
+    build->job_ended = true;
+    vmx_pb_build *one = (vmx_pb_build *)(uintptr_t)job;
+    if (!vmx_build_keep_jobs(build, &one, 1))
+        vmx_build_fail_with(build, VMX_ERR_NO_MEMORY, "out of memory");
+    else if (job->state == VECMUX__BUILD__V1__STATE__STATE_COMPLETED)
+        built(build, job);
+    else
+        not_built(build, job);
+}
+
+/* --- asking -------------------------------------------------------------------------------------------------------- */
+
+static void
+on_asked(vmx_ask *ask)
+{
+    vmx_build *build = ask->build;
+    if (vmx_build_halted(build) || build->watch.ended) {
+        end_actor(build);
+        return;
+    }
+    if (ask->reply != NULL) {
+        look(build, ask->reply);
+    } else {
+        vmx_count(&build->parts.counters->polls.failure, 1);
+        if (ask->error.code == VMX_ERR_NOT_FOUND) {
+            vmx_build_fail(build, &ask->error);
+            return;
+        }
+    }
+    if (!build->watch.ended && !vmx_build_halted(build))
+        watch(build);
+}
+
+static void
+run_timer(vmx_task *task)
+{
+    vmx_build *build = VMX_OWNER(vmx_build, watch.timer_task, task);
+    Vecmux__Build__V1__GetBuildRequest request;
+    build->watch.timed = false;
+    if (vmx_build_halted(build)) {
+        end_actor(build);
+        return;
+    }
+    vecmux__build__v1__get_build_request__init(&request);
+    request.build_id = build->build_id;
+    vmx_ask_start(&build->watch.ask, build, SERVICE "GetBuild", &request.base, &vecmux__build__v1__build__descriptor,
+                  on_asked);
+}
+
+static void
+on_timer(vmx_timer *timer)
+{
+    vmx_build *build = VMX_OWNER(vmx_build, watch.timer, timer);
+    vmx_op_submit(&build->op, &build->watch.timer_task);
+}
+
+/* The interval, give or take a fifth, so that many clients do not ask at once. */
+static void
+ask_later(vmx_build *build)
+{
+    vmx_watch *w = &build->watch;
+    const vmx_transport_vtable *transport = build->parts.caller->transport->vtable;
+    uint64_t interval_us = (uint64_t)build->settings.poll_ms * 1000;
+    uint64_t pause_us = interval_us * 4 / 5 + vmx_random_up_to(&w->flow.random, interval_us * 2 / 5);
+    w->timer.fire = on_timer;
+    w->timer_task.run = run_timer;
+    w->timed = true;
+    transport->timer_set(build->parts.loop, &w->timer, vmx_build_now(build) + pause_us);
+}
+
+/* --- watching ------------------------------------------------------------------------------------------------------ */
+
+static void
+on_ready(vmx_flow *flow)
+{
+    vmx_build *build = VMX_OWNER(vmx_build, watch.flow, flow);
+    Vecmux__Build__V1__WatchBuildRequest request;
+    vmx_message message;
+    vecmux__build__v1__watch_build_request__init(&request);
+    request.build_id = build->build_id;
+    if (!vmx_pack(&request.base, &message)) {
+        vmx_flow_cancel(flow);
+        return;
+    }
+    vmx_flow_send(flow, &message, true);
+    vmx_message_clear(&message);
+    vmx_flow_recv(flow);
+}
+
+static void
+on_sent(vmx_flow *flow)
+{
+    (void)flow;
+}
+
+static void
+on_message(vmx_flow *flow, vmx_message *message)
+{
+    vmx_build *build = VMX_OWNER(vmx_build, watch.flow, flow);
+    vmx_arena arena = {0};
+    const vmx_pb_build *job = vmx_unpack(&vecmux__build__v1__build__descriptor, message, &arena, NULL);
+    vmx_flow_moved(flow);
+    if (job != NULL)
+        look(build, job);
+    else
+        vmx_flow_cancel(flow);
+    vmx_arena_reset(&arena);
+    if (!build->watch.ended && !vmx_build_halted(build) && !flow->cancelled)
+        vmx_flow_recv(flow);
+}
+
+static void
+on_ended(vmx_flow *flow)
+{
+    vmx_build *build = VMX_OWNER(vmx_build, watch.flow, flow);
+    if (vmx_build_halted(build) || build->watch.ended)
+        end_actor(build);
+    else
+        ask_later(build);
+}
+
+static void
+stop_watch(vmx_actor *actor)
+{
+    vmx_build *build = VMX_OWNER(vmx_build, watch.actor, actor);
+    vmx_watch *w = &build->watch;
+    if (w->timed && build->parts.caller->transport->vtable->timer_cancel(build->parts.loop, &w->timer))
+        w->timed = false;
+    vmx_flow_cancel(&w->flow);
+    end_actor(build);
+}
+
+static void
+watch(vmx_build *build)
+{
+    vmx_flow_start(&build->watch.flow, SERVICE "WatchBuild");
+}
+
+static void
+begin_flow(vmx_build *build)
+{
+    static const vmx_flow_hooks hooks = {
+        .ready = on_ready, .sent = on_sent, .message = on_message, .ended = on_ended, .resumed = on_ended};
+    vmx_call_settings settings = build->settings.call;
+    settings.deadline_us = build->settings.deadline_us;
+    if (!build->watch.flow_begun)
+        vmx_flow_init(&build->watch.flow, build->parts.caller, &build->op, build->parts.loop, &settings,
+                      build->settings.idle_timeout_ms, &hooks);
+    build->watch.flow_begun = true;
+}
+
+void
+vmx_await_begin(vmx_build *build)
+{
+    vmx_watch *w = &build->watch;
+    uint64_t vectors = build->vectors.blob.rows != NULL ? build->vectors.blob.rows->count : 0;
+    vmx_build_enter(build, VMX_BUILD_AWAIT, 0, vectors);
+    w->ended = false;
+    begin_flow(build);
+    if (w->actor.active)
+        return; /* of the build's first try: its stream is about to end, and asks */
+    w->started_us = w->started_us != 0 ? w->started_us : vmx_build_now(build);
+    vmx_actor_begin(build, &w->actor, stop_watch);
+    watch(build);
+}
+
+/* --- triggering ---------------------------------------------------------------------------------------------------- */
+
+static void
+on_triggered(vmx_ask *ask)
+{
+    vmx_build *build = ask->build;
+    const vmx_pb_build *job = ask->reply;
+    if (job != NULL)
+        snprintf(build->build_id, sizeof build->build_id, "%s", job->build_id);
+    if (vmx_build_halted(build))
+        return;
+    if (job == NULL) {
+        vmx_count(&build->parts.counters->triggers.failure, 1);
+        vmx_build_fail(build, &ask->error);
+        return;
+    }
+    vmx_count(&build->parts.counters->triggers.success, 1);
+    vmx_count(&build->parts.counters->triggers.duration_us,
+              vmx_build_now(build) - atomic_load(&build->phase_started_us));
+    vmx_await_begin(build);
+}
+
+static uint64_t
+time_left_ms(const vmx_build *build)
+{
+    uint64_t now_us = vmx_build_now(build), deadline_us = build->settings.deadline_us;
+    if (deadline_us == VMX_NEVER)
+        return 0;
+    return deadline_us > now_us + 1000 ? (deadline_us - now_us) / 1000 : 1;
+}
+
+static void
+describe_blobs(vmx_build *build, trigger_request *request)
+{
+    const vmx_build_spec *spec = &build->settings.spec;
+    bool half = spec->data_type == VMX_DATA_FLOAT16, l2 = spec->space == VMX_SPACE_L2;
+    request->vector_blob = build->settings.vector_blob;
+    if (build->ids.wanted)
+        request->doc_id_blob = build->settings.doc_id_blob;
+    request->result_blob = build->settings.result_blob;
+    request->dimension = vmx_source_dimension(build->source);
+    request->doc_count = vmx_source_count(build->source);
+    request->data_type =
+        half ? VECMUX__BUILD__V1__DATA_TYPE__DATA_TYPE_FLOAT16 : VECMUX__BUILD__V1__DATA_TYPE__DATA_TYPE_FLOAT32;
+    request->space_type =
+        l2 ? VECMUX__BUILD__V1__SPACE_TYPE__SPACE_TYPE_L2 : VECMUX__BUILD__V1__SPACE_TYPE__SPACE_TYPE_INNER_PRODUCT;
+    request->result_digest = (Vecmux__Repository__V1__DigestAlgorithm)build->settings.digest;
+}
+
+static void
+trigger(vmx_build *build)
+{
+    const vmx_build_spec *spec = &build->settings.spec;
+    trigger_request request;
+    Vecmux__Build__V1__InPlace in_place;
+    vecmux__build__v1__trigger_build_request__init(&request);
+    vecmux__build__v1__in_place__init(&in_place);
+    in_place.namespace_ = build->settings.name_space;
+    if (build->kind == VMX_BUILD_IN_PLACE)
+        request.in_place = &in_place;
+    else
+        describe_blobs(build, &request);
+    request.tenant_id = build->settings.tenant;
+    request.idempotency_key = build->settings.key;
+    request.retry_failed = build->retried;
+    request.engine = VECMUX__BUILD__V1__ENGINE__ENGINE_FAISS;
+    request.algorithm = VECMUX__BUILD__V1__ALGORITHM__ALGORITHM_HNSW;
+    request.m = spec->m;
+    request.ef_construction = spec->ef_construction;
+    request.ef_search = spec->ef_search;
+    request.graph_only = spec->graph_only;
+    request.deterministic = spec->deterministic;
+    request.expected_memory_bytes = spec->expected_memory_bytes;
+    request.deadline_ms = time_left_ms(build);
+    request.lease_ms = (uint64_t)build->settings.lease_ms;
+    vmx_ask_start(&build->ask, build, SERVICE "TriggerBuild", &request.base, &vecmux__build__v1__build__descriptor,
+                  on_triggered);
+}
+
+void
+vmx_trigger_begin(vmx_build *build)
+{
+    vmx_build_enter(build, VMX_BUILD_TRIGGER, 0, 0);
+    trigger(build);
+}
