@@ -13,7 +13,7 @@
 /* How often a build that failed for a reason that may pass is submitted again, with the blobs that are there. */
 #define MAX_RESUBMITS 1
 
-typedef Vecmux__Build__V1__TriggerBuildRequest trigger_request;
+typedef Build__TriggerBuildRequest trigger_request;
 
 static void
 watch(vmx_build *build);
@@ -26,9 +26,9 @@ static const char *
 error_class(const vmx_pb_build *job)
 {
     const ProtobufCEnumValue *value =
-        job->error == NULL ? NULL
-                           : protobuf_c_enum_descriptor_get_value(&vecmux__build__v1__error_class__descriptor,
-                                                                  job->error->error_class);
+        job->error == NULL
+            ? NULL
+            : protobuf_c_enum_descriptor_get_value(&build__error_class__descriptor, job->error->error_class);
     return value != NULL ? value->name + strlen("ERROR_CLASS_") : "UNKNOWN";
 }
 
@@ -57,7 +57,7 @@ static void
 not_built(vmx_build *build, const vmx_pb_build *job)
 {
     vmx_watch *w = &build->watch;
-    bool failed = job->state == VECMUX__BUILD__V1__STATE__STATE_FAILED;
+    bool failed = job->state == BUILD__STATE__STATE_FAILED;
     if (failed && job->error != NULL && job->error->retriable && w->resubmits < MAX_RESUBMITS) {
         w->resubmits++;
         w->ended = build->retried = true;
@@ -81,14 +81,14 @@ look(vmx_build *build, const vmx_pb_build *job)
     atomic_store(&build->vectors_done, job->vectors_done);
     if (job->vectors_total > 0)
         atomic_store(&build->vectors_total, job->vectors_total);
-    bool over = job->state >= VECMUX__BUILD__V1__STATE__STATE_COMPLETED;
+    bool over = job->state >= BUILD__STATE__STATE_COMPLETED;
     if (!over)
         return;
     build->job_ended = true;
     vmx_pb_build *one = (vmx_pb_build *)(uintptr_t)job;
     if (!vmx_build_keep_jobs(build, &one, 1))
         vmx_build_fail_with(build, VMX_ERR_NO_MEMORY, "out of memory");
-    else if (job->state == VECMUX__BUILD__V1__STATE__STATE_COMPLETED)
+    else if (job->state == BUILD__STATE__STATE_COMPLETED)
         built(build, job);
     else
         not_built(build, job);
@@ -121,16 +121,15 @@ static void
 run_timer(vmx_task *task)
 {
     vmx_build *build = VMX_OWNER(vmx_build, watch.timer_task, task);
-    Vecmux__Build__V1__GetBuildRequest request;
+    Build__GetBuildRequest request;
     build->watch.timed = false;
     if (vmx_build_halted(build)) {
         end_actor(build);
         return;
     }
-    vecmux__build__v1__get_build_request__init(&request);
+    build__get_build_request__init(&request);
     request.build_id = build->build_id;
-    vmx_ask_start(&build->watch.ask, build, SERVICE "GetBuild", &request.base, &vecmux__build__v1__build__descriptor,
-                  on_asked);
+    vmx_ask_start(&build->watch.ask, build, SERVICE "GetBuild", &request.base, &build__build__descriptor, on_asked);
 }
 
 static void
@@ -160,9 +159,9 @@ static void
 on_ready(vmx_flow *flow)
 {
     vmx_build *build = VMX_OWNER(vmx_build, watch.flow, flow);
-    Vecmux__Build__V1__WatchBuildRequest request;
+    Build__WatchBuildRequest request;
     vmx_message message;
-    vecmux__build__v1__watch_build_request__init(&request);
+    build__watch_build_request__init(&request);
     request.build_id = build->build_id;
     if (!vmx_pack(&request.base, &message)) {
         vmx_flow_cancel(flow);
@@ -184,7 +183,7 @@ on_message(vmx_flow *flow, vmx_message *message)
 {
     vmx_build *build = VMX_OWNER(vmx_build, watch.flow, flow);
     vmx_arena arena = {0};
-    const vmx_pb_build *job = vmx_unpack(&vecmux__build__v1__build__descriptor, message, &arena, NULL);
+    const vmx_pb_build *job = vmx_unpack(&build__build__descriptor, message, &arena, NULL);
     vmx_flow_moved(flow);
     if (job != NULL)
         look(build, job);
@@ -292,11 +291,9 @@ describe_blobs(vmx_build *build, trigger_request *request)
     request->result_blob = build->settings.result_blob;
     request->dimension = vmx_source_dimension(build->source);
     request->doc_count = vmx_source_count(build->source);
-    request->data_type =
-        half ? VECMUX__BUILD__V1__DATA_TYPE__DATA_TYPE_FLOAT16 : VECMUX__BUILD__V1__DATA_TYPE__DATA_TYPE_FLOAT32;
-    request->space_type =
-        l2 ? VECMUX__BUILD__V1__SPACE_TYPE__SPACE_TYPE_L2 : VECMUX__BUILD__V1__SPACE_TYPE__SPACE_TYPE_INNER_PRODUCT;
-    request->result_digest = (Vecmux__Repository__V1__DigestAlgorithm)build->settings.digest;
+    request->data_type = half ? BUILD__DATA_TYPE__DATA_TYPE_FLOAT16 : BUILD__DATA_TYPE__DATA_TYPE_FLOAT32;
+    request->space_type = l2 ? BUILD__SPACE_TYPE__SPACE_TYPE_L2 : BUILD__SPACE_TYPE__SPACE_TYPE_INNER_PRODUCT;
+    request->result_digest = (Repository__DigestAlgorithm)build->settings.digest;
 }
 
 static void
@@ -304,9 +301,9 @@ trigger(vmx_build *build)
 {
     const vmx_build_spec *spec = &build->settings.spec;
     trigger_request request;
-    Vecmux__Build__V1__InPlace in_place;
-    vecmux__build__v1__trigger_build_request__init(&request);
-    vecmux__build__v1__in_place__init(&in_place);
+    Build__InPlace in_place;
+    build__trigger_build_request__init(&request);
+    build__in_place__init(&in_place);
     in_place.namespace_ = build->settings.name_space;
     if (build->kind == VMX_BUILD_IN_PLACE)
         request.in_place = &in_place;
@@ -315,8 +312,8 @@ trigger(vmx_build *build)
     request.tenant_id = build->settings.tenant;
     request.idempotency_key = build->settings.key;
     request.retry_failed = build->retried;
-    request.engine = VECMUX__BUILD__V1__ENGINE__ENGINE_FAISS;
-    request.algorithm = VECMUX__BUILD__V1__ALGORITHM__ALGORITHM_HNSW;
+    request.engine = BUILD__ENGINE__ENGINE_FAISS;
+    request.algorithm = BUILD__ALGORITHM__ALGORITHM_HNSW;
     request.m = spec->m;
     request.ef_construction = spec->ef_construction;
     request.ef_search = spec->ef_search;
@@ -325,8 +322,7 @@ trigger(vmx_build *build)
     request.expected_memory_bytes = spec->expected_memory_bytes;
     request.deadline_ms = time_left_ms(build);
     request.lease_ms = (uint64_t)build->settings.lease_ms;
-    vmx_ask_start(&build->ask, build, SERVICE "TriggerBuild", &request.base, &vecmux__build__v1__build__descriptor,
-                  on_triggered);
+    vmx_ask_start(&build->ask, build, SERVICE "TriggerBuild", &request.base, &build__build__descriptor, on_triggered);
 }
 
 void

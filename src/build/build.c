@@ -371,37 +371,76 @@ vmx_build_adopt(vmx_build *build)
 }
 
 static void
+find_job(vmx_build *build);
+
+/* The build that is gone on with. */
+static void
+adopt_job(vmx_build *build, const vmx_pb_build *job)
+{
+    snprintf(build->build_id, sizeof build->build_id, "%s", job->build_id);
+    build->adopted = true;
+    build->job_ended = job->state == BUILD__STATE__STATE_COMPLETED;
+    get_memory(build);
+}
+
+/* Is the result of a build that has ended well still there? */
+static void
+on_result(vmx_ask *ask)
+{
+    vmx_build *build = ask->build;
+    if (vmx_build_halted(build))
+        return;
+    if (ask->reply == NULL && ask->error.code != VMX_ERR_NOT_FOUND)
+        vmx_build_fail(build, &ask->error);
+    else if (ask->reply != NULL && vmx_download_plan(build, ask->reply))
+        adopt_job(build, build->found);
+    else if (ask->reply == NULL && vmx_build_next_key(build))
+        find_job(build);
+    else
+        vmx_build_fail_with(build, VMX_ERR_NO_MEMORY, "out of memory");
+}
+
+static void
+find_result(vmx_build *build)
+{
+    Repository__StatBlobRequest request;
+    repository__stat_blob_request__init(&request);
+    request.name = build->settings.result_blob;
+    vmx_ask_start(&build->watch.ask, build, REPOSITORY "StatBlob", &request.base, &repository__blob__descriptor,
+                  on_result);
+}
+
+static void
 on_found(vmx_ask *ask)
 {
     vmx_build *build = ask->build;
-    const vmx_pb_build *job = ask->reply;
+    vmx_pb_build *job = ask->reply;
     if (vmx_build_halted(build))
         return;
     if (job == NULL && ask->error.code != VMX_ERR_NOT_FOUND) {
         vmx_build_fail(build, &ask->error);
-        return;
+    } else if (job != NULL && job->state == BUILD__STATE__STATE_COMPLETED) {
+        build->found = job; /* lives as long as `ask` is not used again */
+        if (vmx_build_keep_jobs(build, &job, 1))
+            find_result(build);
+        else
+            vmx_build_fail_with(build, VMX_ERR_NO_MEMORY, "out of memory");
+    } else if (job != NULL && job->state < BUILD__STATE__STATE_COMPLETED) {
+        adopt_job(build, job);
+    } else {
+        build->retried = job != NULL;
+        get_memory(build);
     }
-    if (job != NULL && job->state <= VECMUX__BUILD__V1__STATE__STATE_COMPLETED) {
-        snprintf(build->build_id, sizeof build->build_id, "%s", job->build_id);
-        build->adopted = true;
-        build->job_ended = job->state == VECMUX__BUILD__V1__STATE__STATE_COMPLETED;
-        vmx_pb_build *one = (vmx_pb_build *)(uintptr_t)job;
-        if (build->job_ended && (!vmx_build_keep_jobs(build, &one, 1) || !vmx_download_plan(build, job->result)))
-            return;
-    }
-    build->retried = job != NULL && !build->adopted;
-    get_memory(build);
 }
 
 static void
 find_job(vmx_build *build)
 {
-    Vecmux__Build__V1__GetBuildRequest request;
-    vecmux__build__v1__get_build_request__init(&request);
+    Build__GetBuildRequest request;
+    build__get_build_request__init(&request);
     request.idempotency_key = build->settings.key;
     request.tenant_id = build->settings.tenant;
-    vmx_ask_start(&build->ask, build, BUILDS "GetBuild", &request.base, &vecmux__build__v1__build__descriptor,
-                  on_found);
+    vmx_ask_start(&build->ask, build, BUILDS "GetBuild", &request.base, &build__build__descriptor, on_found);
 }
 
 static void
@@ -446,7 +485,7 @@ static void
 on_repository(vmx_ask *ask)
 {
     vmx_build *build = ask->build;
-    const Vecmux__Repository__V1__RepositoryDescription *found = ask->reply;
+    const Repository__RepositoryDescription *found = ask->reply;
     if (vmx_build_halted(build))
         return;
     uint64_t needed = build->vectors.blob.size_bytes + build->ids.blob.size_bytes;
@@ -462,12 +501,11 @@ on_repository(vmx_ask *ask)
 }
 
 static bool
-builder_can(const vmx_build *build, const Vecmux__Build__V1__BuilderDescription *found)
+builder_can(const vmx_build *build, const Build__BuilderDescription *found)
 {
     bool half = build->settings.spec.data_type == VMX_DATA_FLOAT16;
     for (size_t i = 0; i < found->n_data_types; i++)
-        if (found->data_types[i] ==
-            (half ? VECMUX__BUILD__V1__DATA_TYPE__DATA_TYPE_FLOAT16 : VECMUX__BUILD__V1__DATA_TYPE__DATA_TYPE_FLOAT32))
+        if (found->data_types[i] == (half ? BUILD__DATA_TYPE__DATA_TYPE_FLOAT16 : BUILD__DATA_TYPE__DATA_TYPE_FLOAT32))
             return true;
     return false;
 }
@@ -476,7 +514,7 @@ static void
 on_builder(vmx_ask *ask)
 {
     vmx_build *build = ask->build;
-    Vecmux__Repository__V1__DescribeRepositoryRequest request;
+    Repository__DescribeRepositoryRequest request;
     if (vmx_build_halted(build))
         return;
     if (ask->reply == NULL) {
@@ -488,16 +526,16 @@ on_builder(vmx_ask *ask)
                             build->op.name, build->parts.caller->endpoint);
         return;
     }
-    vecmux__repository__v1__describe_repository_request__init(&request);
+    repository__describe_repository_request__init(&request);
     vmx_ask_start(&build->ask, build, REPOSITORY "DescribeRepository", &request.base,
-                  &vecmux__repository__v1__repository_description__descriptor, on_repository);
+                  &repository__repository_description__descriptor, on_repository);
 }
 
 static void
 check(vmx_build *build)
 {
     char why[160];
-    Vecmux__Build__V1__DescribeBuilderRequest request;
+    Build__DescribeBuilderRequest request;
     vmx_build_decline(build, why, sizeof why);
     if (why[0] != '\0') {
         vmx_build_fail_with(build, VMX_ERR_UNSUPPORTED, "%s", why);
@@ -508,9 +546,9 @@ check(vmx_build *build)
         vmx_build_fail(build, &error);
         return;
     }
-    vecmux__build__v1__describe_builder_request__init(&request);
-    vmx_ask_start(&build->ask, build, BUILDS "DescribeBuilder", &request.base,
-                  &vecmux__build__v1__builder_description__descriptor, on_builder);
+    build__describe_builder_request__init(&request);
+    vmx_ask_start(&build->ask, build, BUILDS "DescribeBuilder", &request.base, &build__builder_description__descriptor,
+                  on_builder);
 }
 
 /* --- from phase to phase ------------------------------------------------------------------------------------------- */

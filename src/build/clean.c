@@ -48,36 +48,35 @@ on_step(vmx_ask *ask)
 static void
 cancel_job(vmx_build *build)
 {
-    Vecmux__Build__V1__CancelBuildRequest request;
-    vecmux__build__v1__cancel_build_request__init(&request);
+    Build__CancelBuildRequest request;
+    build__cancel_build_request__init(&request);
     request.build_id = build->build_id;
-    vmx_ask_start(&build->clean_ask, build, BUILDS "CancelBuild", &request.base, &vecmux__build__v1__build__descriptor,
-                  on_step);
+    vmx_ask_start(&build->clean_ask, build, BUILDS "CancelBuild", &request.base, &build__build__descriptor, on_step);
 }
 
 static void
 delete_blob(vmx_build *build, const char *name)
 {
-    Vecmux__Repository__V1__DeleteBlobRequest request;
-    vecmux__repository__v1__delete_blob_request__init(&request);
+    Repository__DeleteBlobRequest request;
+    repository__delete_blob_request__init(&request);
     request.name = (char *)(uintptr_t)name;
     vmx_ask_start(&build->clean_ask, build, REPOSITORY "DeleteBlob", &request.base,
-                  &vecmux__repository__v1__delete_blob_response__descriptor, on_step);
+                  &repository__delete_blob_response__descriptor, on_step);
 }
 
 /* An upload that was not completed is aborted, a blob deleted. */
 static void
 drop_upload(vmx_build *build, const vmx_upload *upload)
 {
-    Vecmux__Repository__V1__AbortUploadRequest request;
+    Repository__AbortUploadRequest request;
     if (upload->done || upload->id[0] == '\0') {
         delete_blob(build, upload->name);
         return;
     }
-    vecmux__repository__v1__abort_upload_request__init(&request);
+    repository__abort_upload_request__init(&request);
     request.upload_id = (char *)(uintptr_t)upload->id;
     vmx_ask_start(&build->clean_ask, build, REPOSITORY "AbortUpload", &request.base,
-                  &vecmux__repository__v1__abort_upload_response__descriptor, on_step);
+                  &repository__abort_upload_response__descriptor, on_step);
 }
 
 static void

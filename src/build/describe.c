@@ -8,7 +8,7 @@
 
 #define SERVICE "/vecmux.build.v1.IndexBuild/"
 
-typedef Vecmux__Build__V1__ListBuildsResponse list_response;
+typedef Build__ListBuildsResponse list_response;
 
 /* --- keeping ------------------------------------------------------------------------------------------------------- */
 
@@ -20,11 +20,11 @@ keep(vmx_build *build, const char *text)
 
 /* "DEADLINE: not built within 100 ms" */
 static vmx_str
-keep_error(vmx_build *build, const Vecmux__Build__V1__BuildError *error)
+keep_error(vmx_build *build, const Build__BuildError *error)
 {
     char text[VMX_ERROR_MESSAGE_SIZE];
     const ProtobufCEnumValue *value =
-        protobuf_c_enum_descriptor_get_value(&vecmux__build__v1__error_class__descriptor, (int)error->error_class);
+        protobuf_c_enum_descriptor_get_value(&build__error_class__descriptor, (int)error->error_class);
     snprintf(text, sizeof text, "%s: %s", value != NULL ? value->name + strlen("ERROR_CLASS_") : "UNKNOWN",
              error->message);
     return keep(build, text);
@@ -33,7 +33,7 @@ keep_error(vmx_build *build, const Vecmux__Build__V1__BuildError *error)
 static bool
 keep_job(vmx_build *build, const vmx_pb_build *from, vmx_job *to)
 {
-    const Vecmux__Build__V1__TriggerBuildRequest *request = from->request;
+    const Build__TriggerBuildRequest *request = from->request;
     *to = (vmx_job){
         .size = sizeof *to,
         .id = keep(build, from->build_id),
@@ -112,33 +112,32 @@ on_list(vmx_ask *ask)
 static void
 ask_list(vmx_build *build)
 {
-    Vecmux__Build__V1__ListBuildsRequest request;
-    vecmux__build__v1__list_builds_request__init(&request);
+    Build__ListBuildsRequest request;
+    build__list_builds_request__init(&request);
     request.tenant_id = (char *)(uintptr_t)build->list.tenant.ptr;
     request.page_size = build->list.limit;
     request.page_token = (char *)(uintptr_t)build->list.token.ptr;
-    vmx_ask_start(&build->ask, build, SERVICE "ListBuilds", &request.base,
-                  &vecmux__build__v1__list_builds_response__descriptor, on_list);
+    vmx_ask_start(&build->ask, build, SERVICE "ListBuilds", &request.base, &build__list_builds_response__descriptor,
+                  on_list);
 }
 
 static void
 ask_describe(vmx_build *build)
 {
-    Vecmux__Build__V1__GetBuildRequest request;
-    vecmux__build__v1__get_build_request__init(&request);
+    Build__GetBuildRequest request;
+    build__get_build_request__init(&request);
     request.build_id = (char *)(uintptr_t)build->id_asked;
     request.observer = true;
-    vmx_ask_start(&build->ask, build, SERVICE "GetBuild", &request.base, &vecmux__build__v1__build__descriptor, on_job);
+    vmx_ask_start(&build->ask, build, SERVICE "GetBuild", &request.base, &build__build__descriptor, on_job);
 }
 
 static void
 ask_cancel(vmx_build *build)
 {
-    Vecmux__Build__V1__CancelBuildRequest request;
-    vecmux__build__v1__cancel_build_request__init(&request);
+    Build__CancelBuildRequest request;
+    build__cancel_build_request__init(&request);
     request.build_id = (char *)(uintptr_t)build->id_asked;
-    vmx_ask_start(&build->ask, build, SERVICE "CancelBuild", &request.base, &vecmux__build__v1__build__descriptor,
-                  on_job);
+    vmx_ask_start(&build->ask, build, SERVICE "CancelBuild", &request.base, &build__build__descriptor, on_job);
 }
 
 void

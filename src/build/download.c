@@ -10,7 +10,7 @@
 /* --- the plan ------------------------------------------------------------------------------------------------------ */
 
 static const vmx_pb_form *
-form_of(const vmx_pb_blob *blob, Vecmux__Repository__V1__Form wanted)
+form_of(const vmx_pb_blob *blob, Repository__Form wanted)
 {
     for (size_t i = 0; i < blob->n_forms; i++)
         if (blob->forms[i]->form == wanted)
@@ -72,12 +72,12 @@ plan(vmx_build *build, const vmx_pb_blob *blob)
 {
     vmx_download *download = &build->download;
     const vmx_pb_form *form = NULL;
-    bool sha256 = blob->digest_algorithm == VECMUX__REPOSITORY__V1__DIGEST_ALGORITHM__DIGEST_ALGORITHM_SHA256;
+    bool sha256 = blob->digest_algorithm == REPOSITORY__DIGEST_ALGORITHM__DIGEST_ALGORITHM_SHA256;
     if (build->settings.spec.graph_only && blob->storage != NULL)
-        form = form_of(blob, VECMUX__REPOSITORY__V1__FORM__FORM_GRAPH_ONLY);
+        form = form_of(blob, REPOSITORY__FORM__FORM_GRAPH_ONLY);
     download->placement.graph_only = form != NULL;
     if (form == NULL)
-        form = form_of(blob, VECMUX__REPOSITORY__V1__FORM__FORM_FULL);
+        form = form_of(blob, REPOSITORY__FORM__FORM_FULL);
     download->digest = sha256 ? VMX_DIGEST_SHA256 : VMX_DIGEST_CRC32C;
     download->digest_bytes = vmx_digest_bytes(download->digest);
     if (form == NULL || blob->part_bytes == 0 || form->total_bytes == 0 || form->digest.len != download->digest_bytes ||

@@ -151,12 +151,11 @@ on_ready(vmx_flow *flow)
 {
     vmx_fetcher *fetcher = VMX_OWNER(vmx_fetcher, flow, flow);
     const vmx_download *download = &fetcher->build->download;
-    Vecmux__Repository__V1__ReadRangeRequest request;
+    Repository__ReadRangeRequest request;
     vmx_message message;
-    vecmux__repository__v1__read_range_request__init(&request);
+    repository__read_range_request__init(&request);
     request.name = (char *)(uintptr_t)download->blob;
-    request.form = download->placement.graph_only ? VECMUX__REPOSITORY__V1__FORM__FORM_GRAPH_ONLY
-                                                  : VECMUX__REPOSITORY__V1__FORM__FORM_FULL;
+    request.form = download->placement.graph_only ? REPOSITORY__FORM__FORM_GRAPH_ONLY : REPOSITORY__FORM__FORM_FULL;
     request.offset = fetcher->offset + fetcher->at;
     request.length = fetcher->size_bytes - fetcher->at;
     request.chunk_bytes = (uint32_t)fetcher->build->settings.chunk_bytes;

@@ -25,9 +25,9 @@
 
 #define VMX_OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
 
-typedef Vecmux__Repository__V1__Blob vmx_pb_blob;
-typedef Vecmux__Repository__V1__BlobForm vmx_pb_form;
-typedef Vecmux__Build__V1__Build vmx_pb_build;
+typedef Repository__Blob vmx_pb_blob;
+typedef Repository__BlobForm vmx_pb_form;
+typedef Build__Build vmx_pb_build;
 
 #define VMX_BUILD_STREAMS   16 /* senders or fetchers, at most */
 #define VMX_BUILD_NAME_SIZE 512
@@ -96,9 +96,11 @@ typedef struct vmx_build_settings {
     vmx_build_spec spec;
     char *output, *part_path, *state_path;
     char *vector_blob, *doc_id_blob, *result_blob;
-    char *tenant, *key; /* the key may be random */
-    bool keyed;         /* the user gave it */
-    char *name_space;   /* in place; NULL: a remote build */
+    char *tenant;
+    char *base_key;   /* the user's, or random; names blobs and files */
+    char *key;        /* of the server's build: base_key, or with a number behind it once that build's result is gone */
+    bool keyed;       /* the user gave it */
+    char *name_space; /* in place; NULL: a remote build */
     bool lucene_footer;
     bool clean_up;
     vmx_digest_algorithm digest;
@@ -114,6 +116,10 @@ typedef struct vmx_build_settings {
 /* Checks and resolves. Errors: VMX_ERR_INVALID, VMX_ERR_UNSUPPORTED, VMX_ERR_NO_MEMORY. */
 vmx_status
 vmx_build_settings_make(vmx_build *build, const vmx_build_spec *spec, vmx_error *error);
+
+/* The result of the build with this key is gone: takes the next key; false when memory is out. */
+bool
+vmx_build_next_key(vmx_build *build);
 
 /* Why the properties or the source's size say that this build is no remote one; "" if they do not. */
 void
@@ -180,7 +186,7 @@ vmx_upload_part_done(vmx_upload *upload, uint32_t part);
 vmx_upload *
 vmx_upload_take(vmx_build *build, uint32_t *part);
 void
-vmx_upload_note(vmx_upload *upload, const Vecmux__Repository__V1__Upload *status);
+vmx_upload_note(vmx_upload *upload, const Repository__Upload *status);
 
 void
 vmx_sender_start(vmx_sender *sender, vmx_build *build);
@@ -387,10 +393,12 @@ struct vmx_build {
 
     char build_id[64]; /* "": none yet */
     bool job_ended;
-    bool adopted;         /* an earlier run has triggered it */
-    bool finished_before; /* an earlier run has left only the clean-up */
-    bool retried;         /* the retry of an earlier build is wanted */
-    vmx_job *jobs;        /* of the result; in the op's arena */
+    const vmx_pb_build *found; /* of an earlier run, while its result is looked for */
+    unsigned generation;       /* of the key; 0: base_key */
+    bool adopted;              /* an earlier run has triggered it */
+    bool finished_before;      /* an earlier run has left only the clean-up */
+    bool retried;              /* the retry of an earlier build is wanted */
+    vmx_job *jobs;             /* of the result; in the op's arena */
     size_t job_count;
     vmx_str next_token;
 

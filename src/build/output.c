@@ -75,7 +75,8 @@ vmx_output_read(const vmx_build *build, uint8_t *data, size_t len, uint64_t offs
 static int
 write_whose(const vmx_build *build, char *out, size_t size)
 {
-    return snprintf(out, size, "vecmux build 1\nkey %s\ntenant %.256s\n", build->settings.key, build->settings.tenant);
+    return snprintf(out, size, "vecmux build 1\nkey %s\ntenant %.256s\n", build->settings.base_key,
+                    build->settings.tenant);
 }
 
 static void

@@ -15,8 +15,8 @@
 /* How often a part begins anew because its digest was wrong before the upload is given up. */
 #define MAX_RESTARTS 3
 
-typedef Vecmux__Repository__V1__WritePartRequest write_request;
-typedef Vecmux__Repository__V1__WritePartResponse write_response;
+typedef Repository__WritePartRequest write_request;
+typedef Repository__WritePartResponse write_response;
 
 static void
 next_part(vmx_sender *sender);
@@ -252,13 +252,13 @@ static void
 send_header(vmx_sender *sender)
 {
     write_request request;
-    Vecmux__Repository__V1__WritePartHeader header;
-    vecmux__repository__v1__write_part_request__init(&request);
-    vecmux__repository__v1__write_part_header__init(&header);
+    Repository__WritePartHeader header;
+    repository__write_part_request__init(&request);
+    repository__write_part_header__init(&header);
     header.upload_id = sender->upload->id;
     header.part_number = sender->part;
     header.offset = sender->at;
-    request.message_case = VECMUX__REPOSITORY__V1__WRITE_PART_REQUEST__MESSAGE_HEADER;
+    request.message_case = REPOSITORY__WRITE_PART_REQUEST__MESSAGE_HEADER;
     request.header = &header;
     if (!send_request(sender, &request, false))
         vmx_flow_cancel(&sender->flow);
@@ -269,12 +269,12 @@ send_end(vmx_sender *sender)
 {
     uint8_t digest[VMX_DIGEST_MAX_BYTES];
     write_request request;
-    Vecmux__Repository__V1__PartEnd end;
-    vecmux__repository__v1__write_part_request__init(&request);
-    vecmux__repository__v1__part_end__init(&end);
+    Repository__PartEnd end;
+    repository__write_part_request__init(&request);
+    repository__part_end__init(&end);
     end.digest = (ProtobufCBinaryData){vmx_digest_peek(&sender->digest, digest), digest};
     memcpy(part_of(sender)->digest, digest, end.digest.len);
-    request.message_case = VECMUX__REPOSITORY__V1__WRITE_PART_REQUEST__MESSAGE_END;
+    request.message_case = REPOSITORY__WRITE_PART_REQUEST__MESSAGE_END;
     request.end = &end;
     sender->ended = true;
     if (send_request(sender, &request, true))
@@ -339,8 +339,7 @@ on_message(vmx_flow *flow, vmx_message *message)
 {
     vmx_sender *sender = VMX_OWNER(vmx_sender, flow, flow);
     vmx_arena arena = {0};
-    const write_response *reply =
-        vmx_unpack(&vecmux__repository__v1__write_part_response__descriptor, message, &arena, NULL);
+    const write_response *reply = vmx_unpack(&repository__write_part_response__descriptor, message, &arena, NULL);
     sender->answered = reply != NULL && reply->part != NULL && reply->part->complete;
     vmx_arena_reset(&arena);
     vmx_flow_recv(flow);
@@ -361,10 +360,10 @@ on_status(vmx_ask *ask)
         return;
     }
     uint64_t before = part_of(sender)->confirmed_bytes;
-    const Vecmux__Repository__V1__Upload *status = ask->reply;
+    const Repository__Upload *status = ask->reply;
     part_of(sender)->confirmed_bytes = 0;
     for (size_t i = 0; i < status->n_parts; i++) {
-        const Vecmux__Repository__V1__Part *part = status->parts[i];
+        const Repository__Part *part = status->parts[i];
         if (part->part_number != sender->part || part->digest.len != vmx_digest_bytes(sender->build->settings.digest))
             continue;
         part_of(sender)->confirmed_bytes = part->confirmed_bytes;
@@ -386,15 +385,15 @@ static void
 on_resumed(vmx_flow *flow)
 {
     vmx_sender *sender = VMX_OWNER(vmx_sender, flow, flow);
-    Vecmux__Repository__V1__GetUploadRequest request;
+    Repository__GetUploadRequest request;
     if (vmx_build_halted(sender->build)) {
         end_if_quiet(sender);
         return;
     }
-    vecmux__repository__v1__get_upload_request__init(&request);
+    repository__get_upload_request__init(&request);
     request.upload_id = sender->upload->id;
-    vmx_ask_start(&sender->ask, sender->build, SERVICE "GetUpload", &request.base,
-                  &vecmux__repository__v1__upload__descriptor, on_status);
+    vmx_ask_start(&sender->ask, sender->build, SERVICE "GetUpload", &request.base, &repository__upload__descriptor,
+                  on_status);
 }
 
 /* Codes that say: the part's state here and there differ, or its bytes were spoilt on the way. */

@@ -77,7 +77,7 @@ name_blobs(vmx_build *build, const char *repository, vmx_error *error)
                              "build: repository \"%.256s\"; give segments of 1 to 255 printable bytes with single "
                              "slashes between them, none of them . or ..",
                              repository);
-    const char *base = joined(build, repository, repository[0] != '\0' ? "/" : "", settings->key);
+    const char *base = joined(build, repository, repository[0] != '\0' ? "/" : "", settings->base_key);
     if (base == NULL)
         return vmx_error_no_memory(error);
     settings->vector_blob = joined(build, base, ".knnvec", "");
@@ -116,8 +116,19 @@ make_key(vmx_build *build, vmx_str given, vmx_error *error)
     snprintf(random_key, sizeof random_key, "%016llx%016llx", (unsigned long long)vmx_random_next(&random),
              (unsigned long long)vmx_random_next(&random));
     settings->keyed = given.len > 0;
-    settings->key = (char *)(uintptr_t)vmx_arena_str(&build->op.arena, given.len > 0 ? given : VMX_STR(random_key)).ptr;
+    settings->base_key =
+        (char *)(uintptr_t)vmx_arena_str(&build->op.arena, given.len > 0 ? given : VMX_STR(random_key)).ptr;
+    settings->key = settings->base_key;
     return settings->key != NULL ? VMX_OK : vmx_error_no_memory(error);
+}
+
+bool
+vmx_build_next_key(vmx_build *build)
+{
+    char number[16];
+    snprintf(number, sizeof number, ".%u", ++build->generation + 1);
+    build->settings.key = joined(build, build->settings.base_key, number, "");
+    return build->settings.key != NULL;
 }
 
 /* --- checks -------------------------------------------------------------------------------------------------------- */

@@ -8,10 +8,10 @@
 
 #define SERVICE "/vecmux.repository.v1.VectorRepository/"
 
-typedef Vecmux__Repository__V1__BeginUploadRequest begin_request;
-typedef Vecmux__Repository__V1__BeginUploadResponse begin_response;
-typedef Vecmux__Repository__V1__CompleteUploadRequest complete_request;
-typedef Vecmux__Repository__V1__Upload pb_upload;
+typedef Repository__BeginUploadRequest begin_request;
+typedef Repository__BeginUploadResponse begin_response;
+typedef Repository__CompleteUploadRequest complete_request;
+typedef Repository__Upload pb_upload;
 
 /* --- completing ---------------------------------------------------------------------------------------------------- */
 
@@ -61,12 +61,12 @@ complete(vmx_upload *upload)
         vmx_build_fail_with(upload->build, VMX_ERR_NO_MEMORY, "out of memory");
         return;
     }
-    vecmux__repository__v1__complete_upload_request__init(&request);
+    repository__complete_upload_request__init(&request);
     request.upload_id = upload->id;
     request.digest = (ProtobufCBinaryData){len, out};
     request.part_count = upload->part_count;
-    vmx_ask_start(&upload->ask, upload->build, SERVICE "CompleteUpload", &request.base,
-                  &vecmux__repository__v1__blob__descriptor, on_completed);
+    vmx_ask_start(&upload->ask, upload->build, SERVICE "CompleteUpload", &request.base, &repository__blob__descriptor,
+                  on_completed);
 }
 
 void
@@ -87,7 +87,7 @@ part_size(const vmx_upload *upload, uint32_t part)
 }
 
 static void
-note_part(vmx_upload *upload, const Vecmux__Repository__V1__Part *from)
+note_part(vmx_upload *upload, const Repository__Part *from)
 {
     size_t len = vmx_digest_bytes(upload->build->settings.digest);
     if (from->part_number >= upload->part_count || from->digest.len != len)
@@ -194,15 +194,15 @@ begin_blob(vmx_upload *upload)
         return;
     }
     upload->started_us = vmx_build_now(build);
-    vecmux__repository__v1__begin_upload_request__init(&request);
+    repository__begin_upload_request__init(&request);
     request.name = (char *)(uintptr_t)upload->name;
-    request._total_bytes_case = VECMUX__REPOSITORY__V1__BEGIN_UPLOAD_REQUEST___TOTAL_BYTES_TOTAL_BYTES;
+    request._total_bytes_case = REPOSITORY__BEGIN_UPLOAD_REQUEST___TOTAL_BYTES_TOTAL_BYTES;
     request.total_bytes = upload->blob.size_bytes;
     request.part_bytes = upload->part_bytes;
-    request.digest = (Vecmux__Repository__V1__DigestAlgorithm)build->settings.digest;
-    request.upload_key = build->settings.key;
+    request.digest = (Repository__DigestAlgorithm)build->settings.digest;
+    request.upload_key = build->settings.base_key;
     vmx_ask_start(&upload->ask, build, SERVICE "BeginUpload", &request.base,
-                  &vecmux__repository__v1__begin_upload_response__descriptor, on_begun);
+                  &repository__begin_upload_response__descriptor, on_begun);
 }
 
 void

@@ -32,6 +32,8 @@ extern const cli_command cli_command_namespace;
 extern const cli_command cli_command_index;
 extern const cli_command cli_command_indexes;
 extern const cli_command cli_command_engines;
+extern const cli_command cli_command_build;
+extern const cli_command cli_command_trigger;
 extern const cli_command cli_command_config;
 extern const cli_command cli_command_metrics;
 extern const cli_command cli_command_version;

@@ -9,9 +9,10 @@
 #include <string.h>
 
 static const cli_command *const commands[] = {
-    &cli_command_upsert,  &cli_command_load,    &cli_command_query,  &cli_command_fetch,     &cli_command_list,
-    &cli_command_update,  &cli_command_delete,  &cli_command_stats,  &cli_command_namespace, &cli_command_index,
-    &cli_command_indexes, &cli_command_engines, &cli_command_config, &cli_command_metrics,   &cli_command_version,
+    &cli_command_upsert,  &cli_command_load,    &cli_command_query, &cli_command_fetch,     &cli_command_list,
+    &cli_command_update,  &cli_command_delete,  &cli_command_stats, &cli_command_namespace, &cli_command_index,
+    &cli_command_indexes, &cli_command_engines, &cli_command_build, &cli_command_trigger,   &cli_command_config,
+    &cli_command_metrics, &cli_command_version,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

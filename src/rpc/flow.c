@@ -170,10 +170,12 @@ static void
 run_message(vmx_task *task)
 {
     vmx_flow *flow = OWNER(message_task, task);
+    vmx_message message; /* the hook may ask for the next one, which may come at once */
+    vmx_message_move(&message, &flow->incoming);
     flow->moved_us = now_of(flow);
     if (!flow->cancelled)
-        flow->hooks->message(flow, &flow->incoming);
-    vmx_message_clear(&flow->incoming);
+        flow->hooks->message(flow, &message);
+    vmx_message_clear(&message);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------------------ */

@@ -1,0 +1,245 @@
+"""Remote builds by `vecmux build` against a stub server that shares no code with ours, with faults in every phase.
+
+usage: test_stub.py VECMUX [case...]
+"""
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import unittest
+import zlib
+
+import faiss
+import grpc
+import numpy as np
+
+from build_case import SLOW, BuildCase
+from stub_server import StubServer
+
+
+def refuse(code, text="because of the test"):
+    return lambda context: context.abort(code, text)
+
+
+def break_after(chunks):
+    """The stream ends with UNAVAILABLE when it has carried so many chunks."""
+    def begin(context):
+        seen = [0]
+
+        def take(data, where):
+            seen[0] += 1
+            if seen[0] > chunks:
+                where.abort(grpc.StatusCode.UNAVAILABLE, "broken by the test")
+            return data
+        return take
+    return begin
+
+
+def flip(context):
+    """The first chunk has one bit wrong."""
+    seen = [0]
+
+    def take(data, where):
+        seen[0] += 1
+        return bytes([data[0] ^ 1]) + data[1:] if seen[0] == 1 else data
+    return take
+
+
+class Whole(BuildCase):
+    def test_full_and_graph_only_are_the_same_file(self):
+        with StubServer() as server:
+            job, figures = self.build(server.address)
+            self.assertEqual(job["state"], "completed")
+            self.assertEqual(figures["uploaded_bytes"], self.vectors.nbytes + self.ids.nbytes)
+            self.assertEqual(server.received_bytes, figures["uploaded_bytes"])
+            self.assertEqual(figures["result_bytes"], len(self.read()))
+            _, graph = self.build(server.address, "--graph-only", out="graph.faiss")
+            self.assertTrue(graph["graph_only"])
+            self.assertLess(graph["downloaded_bytes"], figures["downloaded_bytes"] - self.vectors.nbytes)
+            self.assertEqual(self.read("graph.faiss"), self.read())
+            self.assertEqual(server.blobs, {})
+            self.assertEqual(self.names(), ["graph.faiss", "out.faiss"])
+        self.check_search()
+
+    def test_half_precision_and_cosine(self):
+        with StubServer() as server:
+            for arguments, size in ((["--type", "float16"], 2), (["--space", "cosine"], 4),
+                                    (["--type", "float16", "--space", "cosine"], 2)):
+                with self.subTest(arguments):
+                    _, figures = self.build(server.address, *arguments)
+                    self.assertEqual(figures["uploaded_bytes"], self.vectors.size * size + self.ids.nbytes)
+                    _, graph = self.build(server.address, *arguments, "--graph-only", out="graph.faiss")
+                    self.assertTrue(graph["graph_only"])
+                    self.assertEqual(self.read("graph.faiss"), self.read())
+        unit = self.vectors / np.linalg.norm(self.vectors, axis=1, keepdims=True)
+        self.check_search(vectors=unit, metric=faiss.METRIC_INNER_PRODUCT)
+
+    def test_footer_is_lucenes(self):
+        with StubServer() as server:
+            self.build(server.address, "--graph-only", "--footer", "lucene")
+        data = self.read()
+        self.assertEqual(data[-16:-8], bytes.fromhex("c02893e800000000"))
+        self.assertEqual(struct.unpack(">Q", data[-8:])[0], zlib.crc32(data[:-8]))
+
+    def test_sha256_and_a_map(self):
+        with StubServer() as server:
+            self.build(server.address, "--map", sets=["build.digest=sha256"])
+        self.check_search()
+
+    def test_without_threads_of_its_own(self):
+        with StubServer() as server:
+            self.build(server.address, sets=["io.threads=0", "worker.threads=0"])
+        self.check_search()
+
+
+class Faults(BuildCase):
+    def test_a_broken_part_goes_on_from_what_is_confirmed(self):
+        with StubServer() as server:
+            server.faults["WritePart"] = [break_after(5), break_after(3), break_after(0)]
+            _, figures = self.build(server.address)
+            self.assertGreaterEqual(figures["retries"], 2)
+            # one or two chunks of each broken stream were on their way
+            self.assertLess(server.received_bytes, self.vectors.nbytes + self.ids.nbytes + 3 * 3 * 8192)
+        self.check_search()
+
+    def test_a_flipped_bit_in_an_upload_is_found_and_repaired(self):
+        with StubServer() as server:
+            server.faults["WritePart"] = [flip, flip]
+            _, figures = self.build(server.address)
+            self.assertGreaterEqual(figures["retries"], 2)
+        self.check_search()
+
+    def test_a_broken_range_goes_on(self):
+        with StubServer() as server:
+            server.faults["ReadRange"] = [break_after(3), break_after(0), break_after(2)]
+            self.build(server.address)
+        self.check_search()
+
+    def test_a_flipped_bit_in_a_download_is_found_and_repaired(self):
+        with StubServer() as server:
+            server.faults["ReadRange"] = [flip, flip]
+            self.build(server.address, "--graph-only")
+        self.check_search()
+
+    def test_a_bit_that_stays_flipped_names_the_part_and_leaves_no_file(self):
+        with StubServer() as server:
+            server.faults["ReadRange"] = [flip] * 200
+            said = self.build(server.address, code=1)
+            self.assertRegex(said, r"build \(download\): .*part \d+ of .*wrong crc32c digest.*build it locally")
+        self.assertEqual(self.names(), [])
+
+    def test_waiting_survives_broken_streams_and_bad_answers(self):
+        with StubServer(build_s=0.5) as server:
+            gone = refuse(grpc.StatusCode.UNAVAILABLE)
+            server.faults["WatchBuild"] = [gone, gone, gone]
+            server.faults["GetBuild"] = [gone, refuse(grpc.StatusCode.INTERNAL)]
+            self.build(server.address)
+            self.assertGreaterEqual(server.calls["GetBuild"], 3)
+        self.check_search()
+
+    def test_a_build_that_failed_for_a_moment_is_submitted_again(self):
+        with StubServer() as server:
+            server.faults["TriggerBuild"] = [lambda context: ("no room now", True)]
+            job, _ = self.build(server.address)
+            self.assertEqual(job["attempt"], 2)
+            self.assertEqual(server.calls["BeginUpload"], 2)
+        self.check_search()
+
+    def test_a_build_that_failed_for_good_falls_back_with_the_reason(self):
+        with StubServer() as server:
+            server.faults["TriggerBuild"] = [lambda context: ("these vectors are no good", False)]
+            said = self.build(server.address, "--clean-up-failed", code=1)
+            self.assertRegex(said, r"build \(await\): .*these vectors are no good; build it locally")
+            self.assertEqual(server.blobs, {})
+
+    def test_refusals_fall_back_with_the_reason(self):
+        for method, phase in (("DescribeBuilder", "check"), ("DescribeRepository", "check"),
+                              ("BeginUpload", "upload"), ("WritePart", "upload"), ("CompleteUpload", "upload"),
+                              ("TriggerBuild", "trigger"), ("ReadRange", "download")):
+            with self.subTest(method), StubServer() as server:
+                server.faults[method] = [refuse(grpc.StatusCode.PERMISSION_DENIED)] * 50
+                said = self.build(server.address, code=1)
+                self.assertRegex(said, rf"build \({phase}\): .*because of the test.*build it locally")
+                self.assertEqual(self.names(), [])
+
+    def test_what_is_too_small_or_switched_off_sends_nothing(self):
+        with StubServer() as server:
+            self.assertIn("switched off", self.build(server.address, sets=["build.enabled=false"], code=1))
+            command = [word for word in self.command(server.address, "--out", self.path("o")) if word != "--any-size"]
+            said = subprocess.run([*command, self.path("vectors.npy")], capture_output=True, text=True, timeout=50)
+            self.assertIn("below build.size.min.bytes", said.stderr)
+            self.assertEqual(sum(server.calls.values()), 0)
+
+
+class Stops(BuildCase):
+    def cancel_when(self, server, ready):
+        process = self.start(server.address, "--clean-up-failed")
+        deadline = time.monotonic() + 20 * SLOW
+        while not ready() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertTrue(ready(), process.poll())
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20 * SLOW)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("cancelled", said)
+        self.assertEqual(self.names(), [])
+        self.assertEqual(server.blobs, {})
+        self.assertEqual(server.uploads, {})
+
+    def test_cancelled_while_uploading(self):
+        with StubServer() as server:
+            def slow(context):
+                def take(data, where):
+                    time.sleep(0.05)
+                    return data
+                return take
+            server.faults["WritePart"] = [slow] * 20
+            self.cancel_when(server, lambda: server.received_bytes > 0)
+
+    def test_cancelled_while_waiting(self):
+        with StubServer(build_s=30) as server:
+            self.cancel_when(server, lambda: server.calls["WatchBuild"] > 0)
+            self.assertEqual(server.calls["CancelBuild"], 1)
+
+    def test_cancelled_while_downloading(self):
+        with StubServer() as server:
+            def slow(context):
+                def take(data, where):
+                    time.sleep(0.1)
+                    return data
+                return take
+            server.faults["ReadRange"] = [slow] * 40
+            self.cancel_when(server, lambda: server.calls["ReadRange"] > 0)
+
+    def test_killed_at_any_moment_it_goes_on(self):
+        """Killed with SIGKILL again and again, each time a little later."""
+        with StubServer(build_s=0.2) as server:
+            self.build(server.address, "--key", "whole", out="whole.faiss")
+            alone, server.received_bytes = server.received_bytes, 0
+
+            def slow(context):
+                def take(data, where):
+                    time.sleep(0.004)
+                    return data
+                return take
+            server.faults["WritePart"] = [slow] * 200
+            server.faults["ReadRange"] = [slow] * 200
+            for i in range(6):
+                process = self.start(server.address, "--key", "killed", "--graph-only")
+                time.sleep((0.05 + 0.06 * i) * SLOW)
+                process.kill()
+                process.communicate()
+                if not os.path.exists(self.path("out.faiss")):
+                    self.assertNotIn("out.faiss", self.names())
+            self.build(server.address, "--key", "killed", "--graph-only")
+            self.assertEqual(self.read(), self.read("whole.faiss"))
+            self.assertLessEqual(server.received_bytes, 1.3 * alone)
+            self.assertEqual(server.blobs, {})
+            self.assertEqual(self.names(), ["out.faiss", "whole.faiss"])
+
+
+if __name__ == "__main__":
+    BuildCase.vecmux = sys.argv.pop(1)
+    unittest.main()
