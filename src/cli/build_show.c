@@ -88,7 +88,8 @@ show(screen *s, const vmx_op *op)
 bool
 cli_build_watch(vmx_status status, const vmx_error *error, vmx_op *op, bool quiet)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* a second one ends the process */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND}; /* a second one ends the process */
     screen s = {.terminal = isatty(STDERR_FILENO) == 1};
     if (status != VMX_OK) {
         cli_error("%s", error->message);
