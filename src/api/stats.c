@@ -201,6 +201,43 @@ collect_writers(vmx_stats *stats, vmx_client *client)
     add_plain(stats, VMX_M_WRITER_RETRIES, (double)sum->retries);
 }
 
+static void
+add_tally(vmx_stats *stats, vmx_metric_id id, const vmx_build_tally *tally)
+{
+    vmx_stats_add(stats, id, (double)atomic_load(&tally->success), "success", NULL);
+    vmx_stats_add(stats, id, (double)atomic_load(&tally->failure), "failure", NULL);
+}
+
+static void
+add_seconds(vmx_stats *stats, vmx_metric_id id, const vmx_build_tally *tally)
+{
+    add_plain(stats, id, (double)atomic_load(&tally->duration_us) / 1e6);
+}
+
+static void
+collect_builds(vmx_stats *stats, vmx_client *client)
+{
+    const vmx_build_counters *builds = &client->builds;
+    add_tally(stats, VMX_M_BUILD_UPLOADS, &builds->uploads);
+    add_tally(stats, VMX_M_BUILD_DOWNLOADS, &builds->downloads);
+    add_tally(stats, VMX_M_BUILD_TRIGGERS, &builds->triggers);
+    add_tally(stats, VMX_M_BUILD_POLLS, &builds->polls);
+    add_tally(stats, VMX_M_BUILD_JOBS, &builds->builds);
+    add_seconds(stats, VMX_M_BUILD_UPLOAD_TIME, &builds->uploads);
+    add_seconds(stats, VMX_M_BUILD_DOWNLOAD_TIME, &builds->downloads);
+    add_seconds(stats, VMX_M_BUILD_TRIGGER_TIME, &builds->triggers);
+    add_seconds(stats, VMX_M_BUILD_WAITING_TIME, &builds->builds);
+    add_plain(stats, VMX_M_BUILD_FALLBACKS, (double)atomic_load(&builds->fallbacks));
+    add_plain(stats, VMX_M_BUILD_SENT_BYTES, (double)atomic_load(&builds->uploaded_bytes));
+    add_plain(stats, VMX_M_BUILD_RECEIVED_BYTES, (double)atomic_load(&builds->downloaded_bytes));
+    add_plain(stats, VMX_M_BUILD_SPLICED_BYTES, (double)atomic_load(&builds->spliced_bytes));
+    vmx_stats_add(stats, VMX_M_BUILD_RETRIES, (double)atomic_load(&builds->part_retries), "part", NULL);
+    vmx_stats_add(stats, VMX_M_BUILD_RETRIES, (double)atomic_load(&builds->range_retries), "range", NULL);
+    vmx_stats_add(stats, VMX_M_BUILDS_RUNNING, (double)atomic_load(&builds->current_remote), "remote", NULL);
+    vmx_stats_add(stats, VMX_M_BUILDS_RUNNING, (double)atomic_load(&builds->current_in_place), "in_place", NULL);
+    add_plain(stats, VMX_M_BUILDS_RUNNING_BYTES, (double)atomic_load(&builds->current_bytes));
+}
+
 /* In the order of the table. */
 static void
 collect(vmx_stats *stats, vmx_client *client)
@@ -212,6 +249,7 @@ collect(vmx_stats *stats, vmx_client *client)
     collect_gate(stats, client);
     collect_memory(stats, client);
     collect_writers(stats, client);
+    collect_builds(stats, client);
     add_plain(stats, VMX_M_LOG_SUPPRESSED, client->log != NULL ? (double)vmx_log_suppressed(client->log) : 0);
     add_plain(stats, VMX_M_LOST, (double)vmx_meter_lost(client->caller.meter));
 }
