@@ -74,6 +74,7 @@ static const vmx_capability_note notes[] = {
     {VMX_CAN_DESCRIBE, "stats says it"},
     {VMX_CAN_COUNT, "stats counts all; an update with dry_run counts those of a filter"},
     {VMX_CAN_FLUSH, "wait visible does it for one write"},
+    {VMX_CAN_BATCH_QUERY, "several queries in flight at once are as good"},
     {VMX_CAN_BUILD, "indexes build themselves"},
     {VMX_CAN_SCAN_FACTOR, "dedicated read nodes"},
     {VMX_CAN_SEARCH_EF, "dedicated read nodes have scan_factor"},

@@ -101,6 +101,7 @@ fini(vmx_engine *engine)
 
 static const vmx_capability_note notes[] = {
     {VMX_CAN_QUERY, "euclidean scores are distances, not their squares"},
+    {VMX_CAN_FETCH, "values of a cosine collection come back with length 1"},
     {VMX_CAN_LIST, "in the order of Qdrant's own ids: numbers, then UUIDs"},
     {VMX_CAN_UPDATE, "of both values and metadata: two calls"},
     {VMX_CAN_STATS, "as describe; counts are approximate"},
