@@ -1,0 +1,154 @@
+"""Remote builds by `vecmux build` on a real vecmuxd: the same file in both forms, kills of either side, a full disk, a
+build in place; and, as Fashion, a real data set.
+
+usage: test_vecmuxd.py VECMUX [case...]
+"""
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import unittest
+
+import faiss
+import numpy as np
+
+from build_case import SLOW, BuildCase
+from vecmuxd import Vecmuxd
+
+FASHION = "/usr/share/datasets/fashion-mnist"
+
+
+class Real(BuildCase):
+    kills = 2
+
+    def serve(self, *arguments, port=None):
+        listen = ["--listen", f"127.0.0.1:{port}"] if port else []
+        return Vecmuxd("--data", self.path("data"), *listen, *arguments)
+
+    def names(self):
+        return sorted(set(super().names()) - {"data"})
+
+    def kept_blobs(self):
+        return os.listdir(self.path("data/repository/blobs"))
+
+    def test_both_forms_give_one_file_and_nothing_stays_behind(self):
+        with self.serve() as server:
+            _, full = self.build(server.target, "--deterministic")
+            _, graph = self.build(server.target, "--deterministic", "--graph-only", out="graph.faiss")
+            self.assertTrue(graph["graph_only"])
+            self.assertLess(graph["downloaded_bytes"], full["downloaded_bytes"] - self.vectors.nbytes)
+            self.assertEqual(self.read("graph.faiss"), self.read())
+            _, half = self.build(server.target, "--deterministic", "--type", "float16", out="half.faiss")
+            self.build(server.target, "--deterministic", "--type", "float16", "--graph-only", out="half-graph.faiss")
+            self.assertEqual(self.read("half.faiss"), self.read("half-graph.faiss"))
+            self.assertEqual(half["uploaded_bytes"], self.vectors.nbytes // 2 + self.ids.nbytes)
+            self.assertEqual(self.kept_blobs(), [])
+        self.check_search()
+
+    def test_the_client_is_killed(self):
+        rng = random.Random(11)
+        with self.serve() as server:
+            start = time.monotonic()
+            self.build(server.target, "--deterministic", out="whole.faiss")
+            whole_s = time.monotonic() - start
+            for i in range(self.kills):
+                process = self.start(server.target, "--deterministic", "--graph-only", "--key", f"killed{i}")
+                time.sleep(rng.uniform(0, whole_s))
+                process.kill()
+                process.communicate()
+                self.build(server.target, "--deterministic", "--graph-only", "--key", f"killed{i}")
+                self.assertEqual(self.read(), self.read("whole.faiss"), f"kill {i}")
+                self.assertEqual(self.names(), ["out.faiss", "whole.faiss"])
+                os.unlink(self.path("out.faiss"))
+            self.assertEqual(self.kept_blobs(), [])
+
+    def test_the_server_is_killed(self):
+        rng = random.Random(12)
+        server = self.serve()
+        try:
+            start = time.monotonic()
+            self.build(server.target, "--deterministic", out="whole.faiss")
+            whole_s = time.monotonic() - start
+            for i in range(self.kills):
+                process = self.start(server.target, "--deterministic", "--key", f"server{i}")
+                time.sleep(rng.uniform(0, whole_s))
+                port = server.port
+                server.process.kill()
+                server.stop()
+                server = self.serve(port=port)
+                _, said = process.communicate(timeout=50 * SLOW)
+                self.assertEqual(process.returncode, 0, said)
+                self.assertEqual(self.read(), self.read("whole.faiss"), f"kill {i}")
+        finally:
+            server.stop()
+
+    def test_a_full_disk_is_told_and_leaves_what_was_there(self):
+        small = self.path("small")
+        os.mkdir(small)
+        script = ('mount -t tmpfs -o size=256k none "$1" || exit 77; echo old > "$1/out.faiss"; shift; "$@"; code=$?; '
+                  'cat "$small/out.faiss"; ls "$small"; exit $code')
+        with self.serve() as server:
+            words = self.command(server.target, "--out", f"{small}/out.faiss", self.path("vectors.npy"))
+            done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", small, *words],
+                                  capture_output=True, text=True, timeout=50 * SLOW,
+                                  env=dict(os.environ, small=small))
+        if done.returncode not in (0, 1):
+            self.skipTest(f"no mount of one's own: {done.stderr}")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr.splitlines()[-1], r"build \(download\): .*No space left on device.*build it locally")
+        self.assertEqual(done.stdout, "old\nout.faiss\n")
+
+    def test_in_place(self):
+        records = "".join(json.dumps({"id": f"v{i}", "values": row.tolist()}) + "\n"
+                          for i, row in enumerate(self.vectors[:500]))
+        with self.serve("--metric", "euclidean") as server:
+            run = lambda *words, text=None: subprocess.run(  # noqa: E731
+                [self.vecmux, words[0], "--endpoint", server.target, *words[1:]], input=text, capture_output=True,
+                text=True, timeout=50 * SLOW, check=True).stdout
+            run("upsert", text=records)
+            job = json.loads(run("trigger", "--quiet"))
+            self.assertEqual((job["state"], job["namespace"]), ("completed", ""))
+            self.assertEqual(json.loads(run("build", "status", job["id"]))["id"], job["id"])
+            self.assertEqual(json.loads(run("build", "list"))["id"], job["id"])
+
+
+class Many(Real):
+    """The kills of Real, more of them and on more vectors."""
+    rows, dimension, kills = 5000, 128, 20
+
+
+class Fashion(BuildCase):
+    def setUp(self):
+        super().setUp()
+        import gzip
+        with gzip.open(f"{FASHION}/train-images-idx3-ubyte.gz") as file:
+            pixels = np.frombuffer(file.read(), np.uint8, offset=16)
+        self.vectors = pixels.reshape(60000, 784).astype(np.float32)
+        self.ids = np.arange(60000, dtype=np.int32)[::-1].copy()
+        self.dimension = 784
+        np.save(self.path("vectors.npy"), self.vectors)
+        self.ids.tofile(self.path("ids.knndid"))
+
+    def test_graph_only_moves_a_twentieth(self):
+        sets = ["build.part.bytes=8m", "build.chunk.bytes=1m"]
+        with Vecmuxd("--data", self.path("data")) as server:
+            words = ["--deterministic", "--ef-search", "64"]
+            process = self.start(server.target, *words, sets=sets)
+            _, said = process.communicate(timeout=250 * SLOW)
+            self.assertEqual(process.returncode, 0, said)
+            process = self.start(server.target, *words, "--graph-only", sets=sets, out="graph.faiss")
+            printed, said = process.communicate(timeout=250 * SLOW)
+            self.assertEqual(process.returncode, 0, said)
+        figures = json.loads(printed.splitlines()[-1])
+        self.assertEqual(self.read("graph.faiss"), self.read())
+        self.assertLessEqual(figures["downloaded_bytes"], 0.06 * figures["result_bytes"])
+        self.check_search()
+
+
+if __name__ == "__main__":
+    BuildCase.vecmux = sys.argv.pop(1)
+    if len(sys.argv) == 1:
+        sys.argv.append("Real")
+    unittest.main()
