@@ -15,11 +15,27 @@ install() {
 # Writes milvus.yaml with free ports.
 configure() {
     "$venv/bin/python" - "$dir" "$port" <<'PY'
+import socket
 import sys
+
 import milvus
 
-config = milvus.MilvusServerConfig(data_dir=sys.argv[1], proxy_port=int(sys.argv[2]))
-config.resolve()
+
+class Config(milvus.MilvusServerConfig):
+    def try_bind_port(self, port):
+        """As the server itself will: a port whose connections have just ended can be had."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+            sock.listen()
+            return sock
+        except OSError:
+            sock.close()
+            return None
+
+
+Config(data_dir=sys.argv[1], proxy_port=int(sys.argv[2])).resolve()
 PY
 }
 

@@ -9,7 +9,7 @@
 #include "engine/milvus/milvus.h"
 
 #define ROWS      3
-#define DIMENSION 300 /* over 1 KiB a row: values are referenced */
+#define DIMENSION (VMX_REFERENCE_MIN_BYTES / sizeof(float)) /* so many values are referenced */
 
 static vmx_engine engine;
 static vmx_arena arena;
