@@ -2,8 +2,8 @@
  * engine/milvus/columns.h: rows become the columns of an UpsertRequest.
  *
  * In two steps, because an upsert may have to wait for the schema: the rows' parts are gathered column by column, which
- * needs no schema; then they are framed with what it says: names, types, the dimension. Values are never copied where
- * they are 2 KiB or more a row (VMX_REFERENCE_MIN_BYTES), or lie one behind the other in the caller's memory.
+ * needs no schema; then they are framed with what it says: names, types, the dimension. Values are not copied a
+ * second time where a row has VMX_REFERENCE_MIN_BYTES of them or more.
  */
 #ifndef VMX_ENGINE_MILVUS_COLUMNS_H
 #define VMX_ENGINE_MILVUS_COLUMNS_H
