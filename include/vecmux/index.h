@@ -6,7 +6,8 @@
  * checks its input before anything is sent, copies what it needs before it returns, and gives an op (vecmux/op.h).
  * `options` may be NULL. Errors of starting, for all of them: VMX_ERR_INVALID (names the thing, the value and the
  * remedy), VMX_ERR_TOO_LARGE, VMX_ERR_UNSUPPORTED, VMX_ERR_CLOSED, VMX_ERR_FORKED, VMX_ERR_NO_MEMORY. Results are read
- * with the accessors of vecmux/result.h.
+ * with the accessors of vecmux/result.h. An operation whose reply finds no room in memory.reply.limit.bytes fails with
+ * VMX_ERR_TOO_LARGE.
  *
  * Metadata and filters are JSON texts (UTF-8, at most 32 levels deep). The filter language has the operators
  * $eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $not; {"f": v} means {"f": {"$eq": v}}.

@@ -219,6 +219,10 @@ typedef struct vmx_memory_info {
     /* where used_bytes are */
     uint64_t writer_bytes;
     uint64_t upsert_bytes; /* requests of vmx_index_upsert of 4 KiB and more */
+    /* the account of replies, memory.reply.limit.bytes: those of 4 KiB and more, until their operations are freed */
+    uint64_t reply_limit_bytes;
+    uint64_t reply_bytes;
+    uint64_t reply_peak_bytes;
 } vmx_memory_info;
 
 VMX_API void

@@ -82,6 +82,8 @@ client_destroy(vmx_host *host)
     vmx_log_close(client->log);
     if (client->memory != NULL)
         vmx_memory_detach(client->memory);
+    if (client->replies != NULL)
+        vmx_memory_detach(client->replies);
     vmx_workers_free(client->workers);
     vmx_config_free(client->config);
     vmx_run_store_destroy(&client->runs);
@@ -205,8 +207,10 @@ make_memory_and_workers(vmx_client *client, vmx_error *error)
 {
     size_t limit_bytes = (size_t)vmx_config_int(client->config, "memory.limit.bytes");
     client->memory = vmx_memory_new(limit_bytes, on_memory_changed, &client->host);
+    client->replies = vmx_memory_new((size_t)vmx_config_int(client->config, "memory.reply.limit.bytes"), NULL, NULL);
     client->workers = vmx_workers_new((size_t)vmx_config_int(client->config, "worker.threads"));
-    return client->memory != NULL && client->workers != NULL ? VMX_OK : vmx_error_no_memory(error);
+    return client->memory != NULL && client->replies != NULL && client->workers != NULL ? VMX_OK
+                                                                                        : vmx_error_no_memory(error);
 }
 
 static vmx_status

@@ -32,6 +32,7 @@ struct vmx_client {
     vmx_transport *clock; /* whose time is not CLOCK_MONOTONIC; NULL: the transport's is, or there is none any more */
     vmx_pool *pool;
     vmx_memory *memory;   /* the budget of what is encoded */
+    vmx_memory *replies;  /* the budget of replies that operations hold */
     vmx_ledger ledger;    /* of its writers */
     vmx_workers *workers; /* for slow things */
     vmx_build_counters builds;

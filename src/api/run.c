@@ -14,6 +14,9 @@
 /* How long before the deadline a waiting operation looks a last time. */
 #define LAST_LOOK_US 50000
 
+/* Smaller replies are not counted: what that would cost is felt in them. */
+#define COUNTED_REPLY_BYTES 4096
+
 static void
 take_step(vmx_run *run);
 
@@ -42,6 +45,8 @@ run_destroy(vmx_op *op)
 {
     vmx_run *run = OWNER(op, op);
     vmx_client *client = run->client;
+    if (run->reply_bytes > 0)
+        vmx_memory_release(client->replies, run->reply_bytes);
     vmx_message_clear(&run->step.request.message);
     vmx_message_clear(&run->machine.kept);
     vmx_call_clear(&run->call);
@@ -151,6 +156,26 @@ add_call_details(vmx_run *run)
     snprintf(run->op.error.peer, sizeof run->op.error.peer, "%.*s", (int)peer.len, peer.ptr);
 }
 
+/* The reply has its share of memory.reply.limit.bytes until the operation is freed; or the operation has failed. */
+static bool
+hold_reply(vmx_run *run)
+{
+    vmx_memory *replies = run->client->replies;
+    size_t bytes = run->call.last->message.size_bytes;
+    if (bytes < COUNTED_REPLY_BYTES)
+        return true;
+    if (vmx_memory_try(replies, bytes)) {
+        run->reply_bytes += bytes;
+        return true;
+    }
+    vmx_error_set(
+        &run->op.error, VMX_ERR_TOO_LARGE,
+        "no room for a reply of %zu bytes: memory.reply.limit.bytes is %zu and held by other operations; free "
+        "those that were read, or raise it",
+        bytes, vmx_memory_limit(replies));
+    return false;
+}
+
 static void
 on_call_done(vmx_call *call)
 {
@@ -164,7 +189,10 @@ on_call_done(vmx_call *call)
             complete(run);
         return;
     }
-    run->machine.on_reply(&run->machine, &call->last->message, &call->last->reply, &run->step);
+    if (hold_reply(run))
+        run->machine.on_reply(&run->machine, &call->last->message, &call->last->reply, &run->step);
+    else
+        run->step.kind = VMX_STEP_DONE;
     vmx_message_clear(&call->last->message);
     if (run->op.error.code != VMX_OK)
         add_call_details(run);
@@ -254,6 +282,7 @@ vmx_run_new(vmx_client *client, const char *name, vmx_str name_space, const vmx_
     run->loop = NULL;
     run->timer = (vmx_timer){.fire = on_timer};
     run->waiting = run->ended = false;
+    run->reply_bytes = 0;
     run->start_task.run = run_start;
     run->timer_task.run = run_timer;
     vmx_op_init(&run->op, &op_vtable, name, &client->host, options.queue, options.user);

@@ -17,6 +17,7 @@ typedef struct vmx_run {
     vmx_step step; /* the next to take */
     vmx_result result;
     vmx_call call;
+    size_t reply_bytes; /* of the client's budget of replies */
     vmx_loop *loop;
     vmx_timer timer; /* of a WAIT step */
     bool waiting;    /* the timer is armed, or its task is on its way */

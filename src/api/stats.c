@@ -170,15 +170,26 @@ collect_gate(vmx_stats *stats, vmx_client *client)
     add_plain(stats, VMX_M_BUDGET_MAX_TOKENS, (double)budget->max_milli_tokens / 1000);
 }
 
+/* All values of one metric stand together. */
+static void
+add_accounts(vmx_stats *stats, vmx_metric_id metric, size_t send, size_t reply)
+{
+    vmx_stats_add(stats, metric, (double)send, "send", NULL);
+    vmx_stats_add(stats, metric, (double)reply, "reply", NULL);
+}
+
 static void
 collect_memory(vmx_stats *stats, vmx_client *client)
 {
-    vmx_memory_figures send;
+    vmx_memory_figures send, reply;
     vmx_memory_read(client->memory, &send);
-    vmx_stats_add(stats, VMX_M_MEMORY_LIMIT, (double)send.limit_bytes, "send", NULL);
-    vmx_stats_add(stats, VMX_M_MEMORY_USED, (double)send.used_bytes, "send", NULL);
-    vmx_stats_add(stats, VMX_M_MEMORY_PEAK, (double)send.peak_bytes, "send", NULL);
-    vmx_stats_add(stats, VMX_M_MEMORY_WAITING, (double)send.waiting, "send", NULL);
+    vmx_memory_read(client->replies, &reply);
+    add_accounts(stats, VMX_M_MEMORY_LIMIT, send.limit_bytes, reply.limit_bytes);
+    add_accounts(stats, VMX_M_MEMORY_USED, send.used_bytes, reply.used_bytes);
+    add_accounts(stats, VMX_M_MEMORY_PEAK, send.peak_bytes, reply.peak_bytes);
+    vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)(send.used_bytes - send.held_bytes), "batches", NULL);
+    vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)send.held_bytes, "upserts", NULL);
+    add_accounts(stats, VMX_M_MEMORY_WAITING, send.waiting, reply.waiting);
 }
 
 static void

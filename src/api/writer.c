@@ -35,8 +35,9 @@ vmx_memory_info_init(vmx_memory_info *info, size_t size)
 void
 vmx_client_memory(const vmx_client *client, vmx_memory_info *info)
 {
-    vmx_memory_figures figures;
+    vmx_memory_figures figures, replies;
     vmx_memory_read(client->memory, &figures);
+    vmx_memory_read(client->replies, &replies);
     vmx_memory_info ours = {
         .limit_bytes = figures.limit_bytes,
         .used_bytes = figures.used_bytes,
@@ -44,6 +45,9 @@ vmx_client_memory(const vmx_client *client, vmx_memory_info *info)
         .waiting = figures.waiting,
         .writer_bytes = figures.used_bytes > figures.held_bytes ? figures.used_bytes - figures.held_bytes : 0,
         .upsert_bytes = figures.held_bytes,
+        .reply_limit_bytes = replies.limit_bytes,
+        .reply_bytes = replies.used_bytes,
+        .reply_peak_bytes = replies.peak_bytes,
     };
     vmx_sized_write(info, &ours, sizeof ours);
 }

@@ -145,6 +145,9 @@ static const vmx_property_row rows[] = {
     INT("memory.limit.bytes", "64m", 65536, 1099511627776, "bytes",
         "What encoded vectors may take in memory, waiting or on their way, until the network has let go of them. A "
         "writer's puts wait for room, or say that there is none; a single upsert of 4 KiB and more says so."),
+    INT("memory.reply.limit.bytes", "256m", 65536, 1099511627776, "bytes",
+        "What the replies of operations may take in memory until the operations are freed; those under 4 KiB are not "
+        "counted. An operation whose reply finds no room fails with VMX_ERR_TOO_LARGE."),
     INT("upsert.max.vectors", "0", 0, 1000000, "",
         "Vectors that one upsert may carry; more are refused before anything is sent. 0: the engine's limit "
         "(pinecone: 1000, milvus: 10000, qdrant: 1000)."),

@@ -94,10 +94,17 @@ static const vmx_metric_row rows[VMX_M_COUNT] = {
                             GAUGE,
                             "bytes",
                             {"account"},
-                            "What an account of the memory budget may hold; send is memory.limit.bytes."},
+                            "What an account of the memory budget may hold; send is memory.limit.bytes, "
+                            "reply memory.reply.limit.bytes."},
     [VMX_M_MEMORY_USED] = {"vecmux_memory_used_bytes", GAUGE, "bytes", {"account"}, "What is reserved now."},
     [VMX_M_MEMORY_PEAK] =
         {"vecmux_memory_peak_bytes", GAUGE, "bytes", {"account"}, "The most that was reserved at a time."},
+    [VMX_M_MEMORY_HELD] =
+        {"vecmux_memory_send_bytes",
+         GAUGE,
+         "bytes",
+         {"kind"},
+         "What is reserved of the account send now: batches of writers (and parts of builds), upserts."},
     [VMX_M_MEMORY_WAITING] = {"vecmux_memory_waiting", GAUGE, "", {"account"}, "Reservations in line for room."},
     [VMX_M_WRITERS] = {"vecmux_writers", GAUGE, "", {0}, "Bulk writers that exist."},
     [VMX_M_WRITER_TAKEN] = {"vecmux_writer_vectors_taken_total",

@@ -36,6 +36,7 @@ typedef enum vmx_metric_id {
     VMX_M_MEMORY_LIMIT,
     VMX_M_MEMORY_USED,
     VMX_M_MEMORY_PEAK,
+    VMX_M_MEMORY_HELD,
     VMX_M_MEMORY_WAITING,
     VMX_M_WRITERS,
     VMX_M_WRITER_TAKEN,

@@ -107,7 +107,7 @@ START_TEST(test_messages)
     check_refused("tls", "maybe", "tls \"maybe\": write one of: auto, on, off");
     check_refused("tls", "", "tls \"\": write one of: auto, on, off");
     check_refused("tls", "aut", "tls \"aut\": write one of: auto, on, off");
-    check_refused("engine", "milvus", "engine \"milvus\": write one of: pinecone");
+    check_refused("engine", "weaviate", "engine \"weaviate\": write one of: pinecone, milvus, qdrant");
     check_refused("endpoint", "localhost", "endpoint \"localhost\": no port; write host:port");
     check_refused("proxy", "px", "proxy \"px\": no port; write host:port");
     check_refused("user.agent", "a\nb", "user.agent \"a?b\": only printable ASCII characters are allowed");

@@ -262,6 +262,53 @@ START_TEST(hedging_cuts_the_tail)
 }
 END_TEST
 
+/* --- large replies ------------------------------------------------------------------------------------------------- */
+
+static vmx_op *
+query_once(vmx_status expected)
+{
+    float values[] = {1, 2};
+    vmx_query query;
+    vmx_query_init(&query, sizeof query);
+    query.dense = (vmx_floats){values, 2};
+    query.top_k = 1;
+    vmx_op *op;
+    vmx_error error;
+    ck_assert_int_eq(vmx_index_query(index_, &query, NULL, &op, &error), VMX_OK);
+    ck_assert_int_eq(vmx_op_wait(op, 10000), expected);
+    return op;
+}
+
+/* A reply counts until its operation is freed; what finds no room is an error that names the property. */
+START_TEST(replies_have_a_budget)
+{
+    enum { NAME_BYTES = 40000 };
+    static char reply[4 + NAME_BYTES] = {0x1a, (char)(0x80 | (NAME_BYTES & 127)),
+                                         (char)(0x80 | ((NAME_BYTES >> 7) & 127)), NAME_BYTES >> 14};
+    memset(reply + 4, 'n', NAME_BYTES); /* QueryResponse.namespace */
+    const char *const properties[] = {"memory.reply.limit.bytes", "64k", NULL};
+    open_all(properties);
+    vmx_mock_answer answer = answer_ok();
+    answer.message = (vmx_str){reply, sizeof reply};
+    set_default(mock, QUERY, answer);
+    vmx_op *first = query_once(VMX_OK);
+    vmx_memory_info memory;
+    vmx_memory_info_init(&memory, sizeof memory);
+    vmx_client_memory(client, &memory);
+    ck_assert_uint_eq(memory.reply_bytes, sizeof reply);
+    ck_assert_uint_eq(memory.reply_limit_bytes, 65536);
+    vmx_op *second = query_once(VMX_ERR_TOO_LARGE);
+    ck_assert_ptr_nonnull(strstr(vmx_op_error(second)->message, "memory.reply.limit.bytes"));
+    vmx_op_free(first);
+    vmx_op_free(second);
+    vmx_op_free(query_once(VMX_OK));
+    vmx_client_memory(client, &memory);
+    ck_assert_uint_eq(memory.reply_bytes, 0);
+    ck_assert_uint_eq(memory.reply_peak_bytes, sizeof reply);
+    close_all();
+}
+END_TEST
+
 /* --- a stalled connection ------------------------------------------------------------------------------------------ */
 
 static vmx_mock_network
@@ -389,6 +436,7 @@ main(void)
     const TTest *const tests[] = {large_requests_are_repeated_like_small_ones,
                                   a_storm_is_not_fed_and_its_end_is_noticed,
                                   hedging_cuts_the_tail,
+                                  replies_have_a_budget,
                                   a_stalled_connection_loses_no_call_and_is_avoided,
                                   only_what_provably_never_reached_the_service_is_repeated_for_free,
                                   NULL};
