@@ -118,6 +118,6 @@ void
 vmx_ask_clear(vmx_ask *ask)
 {
     if (ask->begun)
-        vmx_call_clear(&ask->call);
+        vmx_call_destroy(&ask->call);
     vmx_arena_reset(&ask->arena);
 }

@@ -629,8 +629,10 @@ destroy_build(vmx_op *op)
     vmx_dealloc(build->scratch);
     vmx_rows_release(build->ids_rows);
     vmx_source_free(build->source);
-    vmx_op_fini(op);
+    vmx_arena_reset(&op->arena);
+    vmx_host *host = vmx_op_fini(op);
     vmx_dealloc(build);
+    vmx_host_release(host);
 }
 
 static const vmx_op_vtable op_vtable = {.cancel = cancel_build, .destroy = destroy_build};
