@@ -4,12 +4,7 @@
 #include <string.h>
 
 #include "core/sync.h"
-
-static const vmx_transport_vtable *
-transport_of(const vmx_call *call)
-{
-    return call->caller->transport->vtable;
-}
+#include "rpc/call_private.h"
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */
 
@@ -163,8 +158,8 @@ void
 vmx_attempt_end(vmx_attempt *attempt)
 {
     vmx_call *call = attempt->call;
-    attempt->ended_us = transport_of(call)->now(call->caller->transport);
-    transport_of(call)->close(attempt->stream); /* may be the end of the transport, after the client's */
+    attempt->ended_us = vmx_call_now(call);
+    vmx_call_transport(call)->close(attempt->stream); /* may be the end of the transport, after the client's */
     attempt->stream = NULL;
     if (!attempt->abandoned)
         record_end(attempt);
@@ -234,7 +229,7 @@ vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_a
     attempt->hedge = why == VMX_ATTEMPT_HEDGE;
     attempt->sent_bytes = call->request.message.size_bytes;
     attempt->ended_task.run = on_end;
-    attempt->started_us = transport_of(call)->now(call->caller->transport);
+    attempt->started_us = vmx_call_now(call);
     attempt->deadline_us = attempt_deadline(call, attempt->started_us);
     vmx_stream_options options = {
         .channel = ticket.channel,
@@ -245,7 +240,7 @@ vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_a
         .user = attempt,
     };
     use_headers(call, &options);
-    attempt->stream = transport_of(call)->start(call->loop, &options);
+    attempt->stream = vmx_call_transport(call)->start(call->loop, &options);
     if (attempt->stream == NULL)
         return false;
     record_start(attempt, why);

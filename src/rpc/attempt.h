@@ -1,5 +1,5 @@
 /*
- * rpc/attempt.h: one attempt of a call, from start to its end; for call.c.
+ * rpc/attempt.h: one attempt of a call, from start to its end; for call.c and judge.c.
  */
 #ifndef VMX_RPC_ATTEMPT_H
 #define VMX_RPC_ATTEMPT_H
