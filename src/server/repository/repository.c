@@ -1,34 +1,12 @@
-#include "server/repository/repository.h"
-
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
-#include "server/repository/name.h"
+#include "server/repository/repository_private.h"
 #include "server/repository/upload.h"
-
-struct vmxd_repository {
-    vmxd_repository_options options;
-    pthread_mutex_t publishing; /* one at a time; taken before `lock` */
-    pthread_mutex_t lock;
-    int fd;                           /* locked; -1: not made yet */
-    char temporary[PATH_MAX];         /* locked; "" if it is not */
-    vmxd_blob **blobs;                /* locked; in bytewise order of their names */
-    size_t blob_count, blob_room;     /* locked */
-    vmxd_upload **uploads;            /* locked */
-    size_t upload_count, upload_room; /* locked */
-    uint64_t used_bytes;              /* locked */
-    _Atomic uint64_t received_bytes, sent_bytes;
-};
 
 uint64_t
 vmxd_unix_ms(void)
@@ -36,88 +14,6 @@ vmxd_unix_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* --- directories --------------------------------------------------------------------------------------------------- */
-
-static bool
-make_temporary(vmxd_repository *repository, vmxd_status *status)
-{
-    const char *parent = getenv("TMPDIR");
-    snprintf(repository->temporary, sizeof repository->temporary, "%s/vecmuxd-XXXXXX", parent ? parent : "/tmp");
-    if (mkdtemp(repository->temporary))
-        return true;
-    int error = errno;
-    vmxd_refuse(status, GRPC_STATUS_INTERNAL, "%s: cannot be made: %s", repository->temporary, strerror(error));
-    repository->temporary[0] = '\0';
-    return false;
-}
-
-static bool
-make_directories(int fd, vmxd_status *status)
-{
-    return vmxd_disk_make_directory(fd, "uploads", status) && vmxd_disk_make_directory(fd, "blobs", status) &&
-           vmxd_disk_make_directory(fd, "new", status);
-}
-
-/* Locked. */
-static int
-open_directory(vmxd_repository *repository, vmxd_status *status)
-{
-    char path[PATH_MAX + 16];
-    bool kept = repository->options.directory != NULL;
-    if (!kept && !make_temporary(repository, status))
-        return -1;
-    snprintf(path, sizeof path, "%s%s", kept ? repository->options.directory : repository->temporary,
-             kept ? "/repository" : "");
-    int fd = -1;
-    if (vmxd_disk_make_directory(AT_FDCWD, path, status))
-        fd = vmxd_disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, status);
-    if (fd >= 0 && !make_directories(fd, status)) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
-int
-vmxd_repository_directory(vmxd_repository *repository, vmxd_status *status)
-{
-    pthread_mutex_lock(&repository->lock);
-    if (repository->fd < 0)
-        repository->fd = open_directory(repository, status);
-    int fd = repository->fd;
-    pthread_mutex_unlock(&repository->lock);
-    return fd;
-}
-
-static void
-remove_entry(void *user, const char *name)
-{
-    const int *dir = user;
-    vmxd_disk_remove(*dir, name);
-}
-
-static void
-remove_entries(int fd, const char *path)
-{
-    vmxd_status ignored;
-    int dir = openat(fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return;
-    vmxd_disk_list(dir, ".", remove_entry, &dir, &ignored);
-    close(dir);
-}
-
-static void
-remove_temporary(vmxd_repository *repository)
-{
-    static const char *const folders[] = {"uploads", "blobs", "new"};
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        remove_entries(repository->fd, folders[i]);
-        unlinkat(repository->fd, folders[i], AT_REMOVEDIR);
-    }
-    rmdir(repository->temporary);
 }
 
 /* --- the list of blobs --------------------------------------------------------------------------------------------- */
@@ -152,9 +48,14 @@ make_room(void *array, size_t count, size_t *room, size_t width)
     return true;
 }
 
-/* Locked. Takes the reference; one of the same name goes. The list has room. */
-static void
-put_blob(vmxd_repository *repository, vmxd_blob *blob)
+bool
+vmxd_repository_make_room(vmxd_repository *repository)
+{
+    return make_room(&repository->blobs, repository->blob_count, &repository->blob_room, sizeof(vmxd_blob *));
+}
+
+void
+vmxd_repository_put(vmxd_repository *repository, vmxd_blob *blob)
 {
     bool found;
     size_t at = position(repository, vmxd_blob_info(blob)->name, &found);
@@ -166,6 +67,22 @@ put_blob(vmxd_repository *repository, vmxd_blob *blob)
         memmove(place + 1, place, (repository->blob_count++ - at) * sizeof *place);
     }
     *place = blob;
+}
+
+vmxd_blob *
+vmxd_repository_take_off(vmxd_repository *repository, const char *name)
+{
+    bool found;
+    pthread_mutex_lock(&repository->lock);
+    size_t at = position(repository, name, &found);
+    vmxd_blob *blob = found ? repository->blobs[at] : NULL;
+    if (found) {
+        memmove(repository->blobs + at, repository->blobs + at + 1,
+                (--repository->blob_count - at) * sizeof *repository->blobs);
+        repository->used_bytes -= blob->bytes;
+    }
+    pthread_mutex_unlock(&repository->lock);
+    return blob;
 }
 
 vmxd_blob *
@@ -211,104 +128,6 @@ vmxd_repository_list(vmxd_repository *repository, const char *prefix, const char
             blobs[(*count)++] = vmxd_blob_ref(repository->blobs[at]);
     }
     pthread_mutex_unlock(&repository->lock);
-}
-
-/* --- publishing ---------------------------------------------------------------------------------------------------- */
-
-/* The directory takes the blob's place; what stood there is removed. */
-static bool
-move_into_place(vmxd_repository *repository, const char *path, const char *place, bool exists, vmxd_status *status)
-{
-    unsigned flags = exists ? RENAME_EXCHANGE : 0;
-    if (renameat2(repository->fd, path, repository->fd, place, flags) != 0)
-        return vmxd_refuse(status, GRPC_STATUS_INTERNAL, "%s: cannot be renamed: %s", path, strerror(errno));
-    if (!vmxd_disk_sync_directory(repository->fd, "blobs", status))
-        return false;
-    if (exists)
-        vmxd_disk_remove(repository->fd, path);
-    return true;
-}
-
-static bool
-write_blob_file(vmxd_repository *repository, const Vmxd__StoredBlob *stored, const char *path, vmxd_status *status)
-{
-    char file[VMXD_PATH_BYTES + 8];
-    snprintf(file, sizeof file, "%s/blob", path);
-    return vmxd_disk_write_message(repository->fd, file, &stored->base, status);
-}
-
-/* `publishing` is held. */
-static bool
-publish(vmxd_repository *repository, const Vmxd__StoredBlob *stored, const char *path, bool replace, vmxd_blob **blob,
-        vmxd_status *status)
-{
-    char place[VMXD_PATH_BYTES];
-    const char *name = stored->blob->name;
-    bool discards = repository->options.discards && stored->blob->build_id[0] == '\0';
-    vmxd_blob *old = vmxd_repository_find(repository, name);
-    vmxd_blob_unref(old); /* the list keeps it: only who publishes or deletes takes it off */
-    if (old && !replace)
-        return vmxd_refuse(status, GRPC_STATUS_ALREADY_EXISTS,
-                           "a blob \"%.*s\" is there already; delete it, or set replace", vmxd_clip(name), name);
-    if (!vmxd_blob_name_path(name, place, status) || (!discards && !write_blob_file(repository, stored, path, status)))
-        return false;
-    vmxd_blob *made = vmxd_blob_new(stored, place, discards);
-    if (!made)
-        return vmxd_no_memory(status);
-    pthread_mutex_lock(&repository->lock);
-    bool room = make_room(&repository->blobs, repository->blob_count, &repository->blob_room, sizeof(vmxd_blob *));
-    pthread_mutex_unlock(&repository->lock);
-    if (!room || (!discards && !move_into_place(repository, path, place, old != NULL, status))) {
-        vmxd_blob_unref(made);
-        return room ? false : vmxd_no_memory(status);
-    }
-    pthread_mutex_lock(&repository->lock);
-    put_blob(repository, vmxd_blob_ref(made));
-    pthread_mutex_unlock(&repository->lock);
-    *blob = made;
-    return true;
-}
-
-bool
-vmxd_repository_publish(vmxd_repository *repository, const Vmxd__StoredBlob *stored, const char *path, bool replace,
-                        vmxd_blob **blob, vmxd_status *status)
-{
-    pthread_mutex_lock(&repository->publishing);
-    bool done = publish(repository, stored, path, replace, blob, status);
-    pthread_mutex_unlock(&repository->publishing);
-    return done;
-}
-
-/* Takes the blob off the list; the list's reference, or NULL. */
-static vmxd_blob *
-take_off(vmxd_repository *repository, const char *name)
-{
-    bool found;
-    pthread_mutex_lock(&repository->lock);
-    size_t at = position(repository, name, &found);
-    vmxd_blob *blob = found ? repository->blobs[at] : NULL;
-    if (found) {
-        memmove(repository->blobs + at, repository->blobs + at + 1,
-                (--repository->blob_count - at) * sizeof *repository->blobs);
-        repository->used_bytes -= blob->bytes;
-    }
-    pthread_mutex_unlock(&repository->lock);
-    return blob;
-}
-
-bool
-vmxd_repository_delete(vmxd_repository *repository, const char *name)
-{
-    vmxd_status ignored;
-    pthread_mutex_lock(&repository->publishing);
-    vmxd_blob *blob = take_off(repository, name);
-    if (blob && !blob->discarded) {
-        vmxd_disk_remove(repository->fd, blob->path);
-        vmxd_disk_sync_directory(repository->fd, "blobs", &ignored);
-    }
-    pthread_mutex_unlock(&repository->publishing);
-    vmxd_blob_unref(blob);
-    return blob != NULL;
 }
 
 /* --- space --------------------------------------------------------------------------------------------------------- */
@@ -446,13 +265,13 @@ load_blob(void *user, const char *name)
         (Vmxd__StoredBlob *)vmxd_disk_read_message(repository->fd, file, &vmxd__stored_blob__descriptor, &status);
     bool whole = stored && stored->blob && stored->blob->n_forms > 0;
     vmxd_blob *blob = whole ? vmxd_blob_adopt(stored, path, false) : NULL;
-    if (!blob || !make_room(&repository->blobs, repository->blob_count, &repository->blob_room, sizeof(vmxd_blob *))) {
+    if (!blob || !vmxd_repository_make_room(repository)) {
         fprintf(stderr, "vecmuxd: a blob is left out: %s\n", stored ? "memory is out" : status.text);
         vmxd_blob_unref(blob);
         return;
     }
     repository->used_bytes += blob->bytes;
-    put_blob(repository, blob);
+    vmxd_repository_put(repository, blob);
 }
 
 static void
@@ -476,7 +295,7 @@ load(vmxd_repository *repository, vmxd_status *status)
 {
     if (vmxd_repository_directory(repository, status) < 0)
         return false;
-    remove_entries(repository->fd, "new");
+    vmxd_repository_clear_folder(repository, "new");
     return vmxd_disk_list(repository->fd, "blobs", load_blob, repository, status) &&
            vmxd_disk_list(repository->fd, "uploads", load_upload, repository, status);
 }
@@ -509,7 +328,7 @@ vmxd_repository_close(vmxd_repository *repository)
     for (size_t i = 0; i < repository->blob_count; i++)
         vmxd_blob_unref(repository->blobs[i]);
     if (repository->temporary[0] != '\0' && repository->fd >= 0)
-        remove_temporary(repository);
+        vmxd_repository_remove_temporary(repository);
     if (repository->fd >= 0)
         close(repository->fd);
     pthread_mutex_destroy(&repository->lock);
