@@ -1,7 +1,6 @@
 #include "data.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,10 +30,15 @@ bench_random_floats(bench_random *random, size_t count)
     return floats;
 }
 
+#define ID_PREFIX_BYTES 5 /* "item-" */
+
 void
 bench_id_write(char *text, size_t n)
 {
-    snprintf(text, BENCH_ID_BYTES + 1, "item-%012zu", n % 1000000000000);
+    static const char zero[BENCH_ID_BYTES + 1] = "item-000000000000";
+    memcpy(text, zero, sizeof zero);
+    for (size_t i = BENCH_ID_BYTES; n > 0 && i > ID_PREFIX_BYTES; n /= 10)
+        text[--i] = (char)('0' + n % 10);
 }
 
 double
