@@ -85,15 +85,18 @@ class Real(BuildCase):
             server.stop()
 
     def test_a_full_disk_is_told_and_leaves_what_was_there(self):
+        own = ["unshare", "--user", "--map-root-user", "--mount"]
+        allowed = subprocess.run([*own, "true"], capture_output=True, text=True, check=False)
+        if allowed.returncode != 0:
+            self.skipTest(f"no mount of one's own: {allowed.stderr.strip()}")
         small = self.path("small")
         os.mkdir(small)
         script = ('mount -t tmpfs -o size=256k none "$1" || exit 77; echo old > "$1/out.faiss"; shift; "$@"; code=$?; '
                   'cat "$small/out.faiss"; ls "$small"; exit $code')
         with self.serve() as server:
             words = self.command(server.target, "--out", f"{small}/out.faiss", self.path("vectors.npy"))
-            done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", small, *words],
-                                  capture_output=True, text=True, timeout=50 * SLOW,
-                                  env=dict(os.environ, small=small))
+            done = subprocess.run([*own, "sh", "-c", script, "sh", small, *words], capture_output=True, text=True,
+                                  timeout=50 * SLOW, env=dict(os.environ, small=small))
         if done.returncode not in (0, 1):
             self.skipTest(f"no mount of one's own: {done.stderr}")
         self.assertEqual(done.returncode, 1)
