@@ -277,18 +277,16 @@ write_order(writer *w, const vmx_filter *filter, bool negated)
     put(w, negated ? "))" : ")");
 }
 
-/* What is no number is in no order: texts, and lists that are not empty. */
+/* What is no number is in no order, and 0 times it is not 0: that of a text is "", that of a list is []. */
 static void
 write_order_lite(writer *w, const vmx_filter *filter, bool negated)
 {
     put(w, "(");
     if (negated) {
         write_exists(w, filter, true);
-        put(w, " or ");
+        put(w, " or (not (");
         write_field(w, filter);
-        put(w, " like \"%\" or (exists ");
-        write_field(w, filter);
-        put(w, "[0]) or ");
+        put(w, " * 0 == 0)) or ");
     }
     write_comparison(w, filter, negated);
     put(w, ")");

@@ -8,7 +8,6 @@
 #include "engine/check.h"
 #include "engine/milvus/milvus.h"
 
-#define MAX_TOP_K  10000
 #define MAX_EF     32768
 #define DEFAULT_EF 64 /* at least top_k, as Milvus wants it */
 
@@ -177,23 +176,13 @@ go(vmx_machine *machine, vmx_step *step)
 /* --- input --------------------------------------------------------------------------------------------------------- */
 
 static vmx_status
-check_query(const vmx_query *query, vmx_error *error)
+check_query(const vmx_engine *engine, const vmx_query *query, vmx_error *error)
 {
-    if (query->id.len > 0)
-        return vmx_error_set(error, VMX_ERR_UNSUPPORTED,
-                             "query by id: the engine milvus cannot do this; fetch the record and query by its values");
-    if (query->dense.len > 0 && query->sparse.len > 0)
-        return vmx_error_set(error, VMX_ERR_UNSUPPORTED,
-                             "hybrid query: the engine milvus cannot do this; query by dense or by sparse values");
-    if (query->exact || query->scan_factor != 0 || query->max_candidates != 0)
-        return vmx_error_set(error, VMX_ERR_UNSUPPORTED, "query %s: the engine milvus cannot do this; use ef",
-                             query->exact ? "exact" : "scan_factor");
-    if (query->top_k < 1 || query->top_k > MAX_TOP_K)
-        return vmx_error_set(error, VMX_ERR_INVALID, "query: top_k %u is outside 1 to %d", query->top_k, MAX_TOP_K);
-    if (query->ef != 0 && (query->ef < query->top_k || query->ef > MAX_EF))
-        return vmx_error_set(error, VMX_ERR_INVALID, "query: ef %u is outside top_k (%u) to %d (0: %d, or top_k)",
-                             query->ef, query->top_k, MAX_EF, DEFAULT_EF);
-    return vmx_check_parts("query", query->dense, query->sparse, error);
+    vmx_status status = vmx_check_query(engine, query, error);
+    if (status == VMX_OK && query->ef > MAX_EF)
+        status = vmx_error_set(error, VMX_ERR_INVALID, "query: ef %u is over %d (0: %d, or top_k)", query->ef, MAX_EF,
+                               DEFAULT_EF);
+    return status;
 }
 
 static bool
@@ -249,7 +238,7 @@ keep_vector(vmx_machine *machine, search *state, const vmx_query *query, size_t 
 static vmx_status
 take_query(vmx_machine *machine, search *state, const vmx_query *query, size_t i)
 {
-    vmx_status status = check_query(query, machine->error);
+    vmx_status status = check_query(machine->engine, query, machine->error);
     if (status == VMX_OK && i == 0) {
         state->query = *query;
         state->dimension = query->dense.len;

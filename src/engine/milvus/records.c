@@ -8,8 +8,6 @@
 #include "engine/check.h"
 #include "engine/milvus/milvus.h"
 
-#define MAX_IDS       1000
-#define MAX_LIMIT     10000
 #define DEFAULT_LIMIT 100
 #define MAX_OFFSET    16384 /* Milvus: offset and limit together */
 
@@ -132,9 +130,6 @@ take_page(vmx_machine *machine, const vmx_fetch *fetch, selection *state)
 {
     int64_t offset = 0;
     state->limit = fetch->limit != 0 ? fetch->limit : DEFAULT_LIMIT;
-    if (state->limit > MAX_LIMIT)
-        return vmx_error_set(machine->error, VMX_ERR_INVALID, "fetch: limit %u is over %d; read it in pages",
-                             fetch->limit, MAX_LIMIT);
     if (fetch->token.len > 0 && (!vmx_integer_parse(fetch->token, false, &offset) || offset < 0))
         return vmx_error_set(machine->error, VMX_ERR_INVALID,
                              "fetch: the token \"%.*s\" is none of vmx_op_next_token's", vmx_error_clip(fetch->token),
@@ -150,16 +145,12 @@ take_page(vmx_machine *machine, const vmx_fetch *fetch, selection *state)
 vmx_status
 vmx_milvus_fetch(vmx_machine *machine, const vmx_fetch *fetch, vmx_step *first)
 {
-    bool by_ids = fetch->ids.count > 0;
     selection *state = new_selection(machine);
     if (state == NULL)
         return vmx_error_no_memory(machine->error);
-    if (by_ids == (fetch->filter.len > 0))
-        return vmx_error_set(machine->error, VMX_ERR_INVALID, "fetch: %s; give one of them",
-                             by_ids ? "both ids and a filter" : "neither ids nor a filter");
-    vmx_status status = by_ids ? vmx_check_ids("fetch", &fetch->ids, MAX_IDS, machine->error) : VMX_OK;
+    vmx_status status = vmx_check_fetch(machine->engine, fetch, machine->error);
     if (status == VMX_OK)
-        status = by_ids ? keep_ids(machine, state, &fetch->ids) : take_page(machine, fetch, state);
+        status = fetch->ids.count > 0 ? keep_ids(machine, state, &fetch->ids) : take_page(machine, fetch, state);
     return status == VMX_OK ? vmx_milvus_begin(machine, &state->op, go_fetch, first) : status;
 }
 
@@ -201,18 +192,16 @@ go_delete(vmx_machine *machine, vmx_step *step)
 vmx_status
 vmx_milvus_delete(vmx_machine *machine, const vmx_delete *del, vmx_step *first)
 {
-    int ways = (del->ids.count > 0) + (del->filter.len > 0) + del->all;
     selection *state = new_selection(machine);
     if (state == NULL)
         return vmx_error_no_memory(machine->error);
-    if (ways != 1)
-        return vmx_error_set(machine->error, VMX_ERR_INVALID,
-                             "delete: %d of ids, filter and all are given; give exactly one", ways);
-    vmx_status status = vmx_check_ids("delete", &del->ids, MAX_IDS, machine->error);
+    vmx_status status = vmx_check_delete(machine->engine, del, machine->error);
     if (status == VMX_OK)
         status = keep_ids(machine, state, &del->ids);
     if (status == VMX_OK)
         status = vmx_filter_parse(machine->arena, del->filter, "delete: filter", &state->filter, NULL, machine->error);
+    if (status == VMX_OK && del->filter.len > 0 && vmx_filter_is_all(state->filter))
+        status = vmx_error_set(machine->error, VMX_ERR_INVALID, "delete: the filter is empty; to delete all say so");
     return status == VMX_OK ? vmx_milvus_begin(machine, &state->op, go_delete, first) : status;
 }
 
