@@ -3,10 +3,13 @@
     with server() as endpoint: ...
 
 Which Milvus is VMX_MILVUS_SERVER's word (milvus-lite, or milvus); with MILVUS_ENDPOINT the one that runs there is taken.
-Where it cannot be had the test is skipped: exit code 77, and the reason as the last line.
+Where it cannot be had the test is skipped: exit code 77, and the reason as the last line (VMX_SERVERS_SKIP is that reason,
+where it is known already). VMX_LIMIT_S is after how long the test ends by itself, with its servers, before ctest kills it;
+VMX_UNTIL the moment, in seconds since 1970, when all tests end so.
 """
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,10 +20,30 @@ NAME = os.environ.get("VMX_MILVUS_SERVER", "milvus-lite")
 IS_LITE = NAME == "milvus-lite"
 
 
+def end(number, _):
+    """By an exception, so that whoever has started a server stops it."""
+    sys.exit("the test's time is over" if number == signal.SIGALRM else "the test was told to end")
+
+
+def skip(reason):
+    print(reason, flush=True)
+    sys.exit(77)
+
+
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGALRM, end)
+LIMITS = [int(os.environ["VMX_LIMIT_S"])] if "VMX_LIMIT_S" in os.environ else []
+LIMITS += [int(os.environ["VMX_UNTIL"]) - int(time.time())] if "VMX_UNTIL" in os.environ else []
+if LIMITS:
+    signal.alarm(max(1, min(LIMITS)))
+
+
 class Server:
     """A server on a directory of its own; stop and start keep its data and its endpoint."""
 
     def __init__(self):
+        if os.environ.get("VMX_SERVERS_SKIP"):
+            skip(os.environ["VMX_SERVERS_SKIP"])
         self.directory = tempfile.TemporaryDirectory(prefix="vecmux-milvus-")
         self.endpoint = self.start()
 
@@ -32,8 +55,7 @@ class Server:
     def start(self):
         started = self._run("start")
         if started.returncode == 77:
-            print(started.stderr.strip().splitlines()[-1])
-            sys.exit(77)
+            skip(started.stderr.strip().splitlines()[-1])
         if started.returncode != 0:
             raise RuntimeError(started.stderr)
         return started.stdout.strip()
