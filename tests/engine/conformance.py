@@ -26,6 +26,7 @@ from vecmuxd import Vecmuxd  # noqa: E402
 from qdrant_stub import QdrantStub  # noqa: E402
 
 DIMENSION = 4
+TIMEOUT_MS = 15000  # less than the driver waits
 CASES = []
 SERVERS = {"milvus-lite": "milvus", "milvus-2.3": "milvus"}  # these are of an engine, with differences of their own
 DIFFERENCES = {  # (engine or server, case): why it cannot be
@@ -79,7 +80,7 @@ class Index:
             self.good("build")
 
     def __call__(self, op, **members):
-        return self.driver(op=op, timeout_ms=20000, **self.place, **members)
+        return self.driver(op=op, timeout_ms=TIMEOUT_MS, **self.place, **members)
 
     def good(self, op, **members):
         """An operation that must succeed; its answer."""
@@ -458,7 +459,7 @@ def ensure_verifies(index):
 @case("ensure", "drop", "describe", "list indexes")
 def making_and_dropping(index):
     other = {"collection": index.place["collection"] + "x"}
-    run = functools.partial(index.driver, timeout_ms=20000, **other)
+    run = functools.partial(index.driver, timeout_ms=TIMEOUT_MS, **other)
     same(run(op="ensure", dimension=3, metric="euclidean")["status"], "VMX_OK")
     state = run(op="describe")["state"]
     same((state["dimension"], state["metric"]), (3, "euclidean"))

@@ -18,6 +18,11 @@ BATCH = 1000
 
 
 class Filters(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.milvus = cls.enterClassContext(servers.server())
+        cls.vecmuxd = cls.enterClassContext(servers.vecmuxd())
+
     def good(self, driver, **command):
         answer = driver(timeout_ms=60000, **command)
         self.assertEqual(answer.get("status"), "VMX_OK", answer.get("error"))
@@ -36,8 +41,7 @@ class Filters(unittest.TestCase):
         rng = random.Random(SEED)
         metadata = [filters.record(rng, i) for i in range(RECORDS)]
         spent = {"vecmuxd": 0.0, "milvus": 0.0}
-        with servers.server() as milvus, servers.vecmuxd() as vecmuxd, \
-                Driver(engine="milvus", endpoint=milvus) as real, Driver(endpoint=vecmuxd) as ours:
+        with Driver(engine="milvus", endpoint=self.milvus) as real, Driver(endpoint=self.vecmuxd) as ours:
             self.good(real, op="drop", collection="filters")
             self.good(real, op="ensure", collection="filters", dimension=2)
             self.fill(real, "filters", metadata)
