@@ -76,7 +76,7 @@ ninja -C "$build" --quiet
 if [ -n "$server" ] && ! reason=$("scripts/servers/$server.sh" install 2>&1); then
     export VMX_SERVERS_SKIP=${reason##*$'\n'}
 fi
-[ "$server" != milvus-lite ] || export VMX_UNTIL=$(($(date +%s) + 230))
+[ "$server" != milvus-lite ] || export VMX_UNTIL=$(($(date +%s) + 210))
 
 # The thread sanitizer of GCC 12 needs memory at fixed places, which a kernel that shuffles addresses widely takes away.
 run=()
