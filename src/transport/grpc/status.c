@@ -167,7 +167,7 @@ vmx_grpc_reply_init(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
         fail_no_memory(reply);
 }
 
-/* While the core knows no address, it has not put the call on a connection. */
+/* Whether the core has put the call on a connection is not known: what it was given may be in line before the transport. */
 void
 vmx_grpc_reply_give_up(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
 {
@@ -175,7 +175,7 @@ vmx_grpc_reply_give_up(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
     find_peer(out->peer, sizeof out->peer, stream);
     out->headers = out->first;
     out->reply = (vmx_reply){.grpc_code = cancelled ? GRPC_STATUS_CANCELLED : GRPC_STATUS_DEADLINE_EXCEEDED,
-                             .reach = out->peer[0] != '\0' ? VMX_REACH_UNKNOWN : VMX_REACH_NONE,
+                             .reach = VMX_REACH_UNKNOWN,
                              .text = vmx_str_from(cancelled ? "CANCELLED" : "Deadline Exceeded"),
                              .peer = vmx_str_from(out->peer),
                              .headers = out->headers};
