@@ -272,7 +272,12 @@ wait_for_line(taking *t, vmx_error *error)
             vmx_host_drive(writer->parts.host, t->deadline_us, line_has_room, writer);
         count_line_waiter(writer, false);
     }
-    return line_has_room(writer) ? VMX_OK : would_block(t, 0, "as many batches wait as may be in flight", error);
+    if (line_has_room(writer))
+        return VMX_OK;
+    vmx_status status = would_block(t, 0, "as many batches wait as may be in flight", error);
+    if (status == VMX_ERR_WOULD_BLOCK && line_has_room(writer))
+        want_room(t, 1); /* the line moved before room was wanted: nobody else may tell of it */
+    return status;
 }
 
 /* --- putting ------------------------------------------------------------------------------------------------------- */
