@@ -182,6 +182,7 @@ typedef struct vmx_mock_record {
     int32_t stream;      /* its HTTP/2 id */
     int64_t arrived_us;  /* its headers, after the server's start */
     int64_t complete_us; /* the end of its request; -1: not yet, or never */
+    bool awaited;        /* the handler has given it back by vmx_mock_call_await */
 } vmx_mock_record;
 
 VMX_API void
@@ -246,7 +247,9 @@ typedef struct vmx_mock_network {
     int64_t bytes_per_second;    /* each way; 0: no limit */
     int64_t cut_to_server_bytes; /* the connection is cut after exactly so many more bytes; 0: never */
     int64_t cut_to_client_bytes;
-    bool reset; /* cuts are made by TCP RST, not FIN */
+    bool reset;                   /* cuts are made by TCP RST, not FIN */
+    int64_t flip_to_server_bytes; /* the last bit of the byte that is so many from now is inverted, once; 0: never */
+    int64_t flip_to_client_bytes;
 } vmx_mock_network;
 
 VMX_API void

@@ -55,6 +55,17 @@ allowance(const vmx_mock_flow *flow, const vmx_mock_flow_rules *rules, uint64_t 
     return count;
 }
 
+/* Inverts the bit that is to be, if it is among the next `count` bytes. */
+static void
+flip(vmx_mock_flow *flow, size_t count)
+{
+    if (flow->flip_at == 0 || flow->flip_at - flow->forwarded > count)
+        return;
+    vmx_mock_chunk *chunk = flow->first;
+    chunk->data[chunk->at + (flow->flip_at - flow->forwarded) - 1] ^= 1;
+    flow->flip_at = 0;
+}
+
 static void
 note_sent(vmx_mock_flow *flow, const vmx_mock_flow_rules *rules, size_t count, uint64_t now_us)
 {
@@ -75,6 +86,7 @@ vmx_mock_flow_write(vmx_mock_flow *flow, const vmx_mock_flow_rules *rules, int f
 {
     flow->blocked = false;
     for (size_t count; (count = allowance(flow, rules, now_us)) > 0;) {
+        flip(flow, count);
         ssize_t sent = send(fd, flow->first->data + flow->first->at, count, MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN && errno != EINTR)
             return VMX_MOCK_FLOW_BROKEN;
@@ -114,6 +126,12 @@ void
 vmx_mock_flow_set_cut(vmx_mock_flow *flow, int64_t bytes)
 {
     flow->cut_at = bytes > 0 ? flow->forwarded + (uint64_t)bytes : 0;
+}
+
+void
+vmx_mock_flow_set_flip(vmx_mock_flow *flow, int64_t bytes)
+{
+    flow->flip_at = bytes > 0 ? flow->forwarded + (uint64_t)bytes : 0;
 }
 
 void

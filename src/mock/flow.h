@@ -22,6 +22,7 @@ typedef struct vmx_mock_flow {
     size_t held;        /* bytes in chunks */
     uint64_t forwarded; /* in all */
     uint64_t cut_at;    /* of `forwarded`; 0: never */
+    uint64_t flip_at;   /* likewise */
     uint64_t free_us;   /* throttled: when the bytes sent so far are paid for */
     bool blocked;       /* the socket takes no more for now */
 } vmx_mock_flow;
@@ -59,6 +60,10 @@ vmx_mock_flow_is_empty(const vmx_mock_flow *flow);
 /* The cut is so many bytes from now; 0: none. */
 void
 vmx_mock_flow_set_cut(vmx_mock_flow *flow, int64_t bytes);
+
+/* The byte so many from now has a bit inverted; 0: none. */
+void
+vmx_mock_flow_set_flip(vmx_mock_flow *flow, int64_t bytes);
 
 void
 vmx_mock_flow_clear(vmx_mock_flow *flow);

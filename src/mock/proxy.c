@@ -209,6 +209,8 @@ use_network(pair *self, const vmx_mock_network *network)
     self->network = *network;
     vmx_mock_flow_set_cut(&self->client.flow, network->cut_to_server_bytes);
     vmx_mock_flow_set_cut(&self->server.flow, network->cut_to_client_bytes);
+    vmx_mock_flow_set_flip(&self->client.flow, network->flip_to_server_bytes);
+    vmx_mock_flow_set_flip(&self->server.flow, network->flip_to_client_bytes);
     self->dirty = true;
 }
 

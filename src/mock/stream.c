@@ -133,6 +133,7 @@ void
 vmx_mock_stream_await(vmx_mock_stream *stream)
 {
     stream->call = NULL;
+    stream->entry->record.awaited = true;
     if (stream->complete)
         ask_handler(stream);
 }

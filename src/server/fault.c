@@ -22,7 +22,8 @@ const char vmxd_fault_help[] =
     "           drop, reset (the connection, by FIN or RST)    rst=refused, rst=cancel, rst=internal, rst=calm, rst=N\n"
     "           goaway, goaway=calm, goaway=N    truncate, notrailers (the reply)    garbage (no HTTP/2)\n"
     "  DETAIL   5% (of the calls; 100%)    pushback=100ms, pushback=-1, retry-after=2s (with a status)\n"
-    "           before (the call is not served; so unless said), inside (the reply), after (it)\n"
+    "           before (the call is not served; so unless said), headers (its request has not come yet),\n"
+    "           inside (the reply), after (it)    times=2 (and then never again)\n"
     "\n"
     "  --fault Upsert:unavailable:5%    --fault '*:drop:after:1%'    --fault Upsert:exhausted:pushback=100ms:2%\n";
 
@@ -59,6 +60,7 @@ static const word http2_codes[] = {
 
 static const word moments[] = {
     {"before", VMX_MOCK_BEFORE},
+    {"headers", VMX_MOCK_AT_HEADERS},
     {"inside", VMX_MOCK_INSIDE},
     {"after", VMX_MOCK_AFTER},
     {NULL, 0},
@@ -217,6 +219,16 @@ read_hint(vmxd_fault *rule, const piece *detail)
 }
 
 static const char *
+read_times(vmxd_fault *rule, const char *text)
+{
+    int64_t times;
+    if (!vmx_integer_parse(vmx_str_from(text), false, &times) || times < 1)
+        return "times wants a number from 1 on: times=2";
+    rule->times = (uint64_t)times;
+    return NULL;
+}
+
+static const char *
 read_detail(vmxd_fault *rule, const piece *detail)
 {
     int when;
@@ -225,12 +237,14 @@ read_detail(vmxd_fault *rule, const piece *detail)
         return read_share(rule, detail->name);
     if (detail->has_value && (strcmp(detail->name, "pushback") == 0 || strcmp(detail->name, "retry-after") == 0))
         return read_hint(rule, detail);
+    if (detail->has_value && strcmp(detail->name, "times") == 0)
+        return read_times(rule, detail->value);
     if (detail->has_value || !find(moments, detail->name, &when))
         return "no such detail; see --help";
     if (rule->answer.fault == VMX_MOCK_NO_FAULT || rule->served)
-        return "before, inside and after go with drop, reset, rst, goaway, stall, deaf and garbage";
+        return "before, headers, inside and after go with drop, reset, rst, goaway, stall, deaf and garbage";
     rule->answer.when = (vmx_mock_when)when;
-    rule->served = when != VMX_MOCK_BEFORE;
+    rule->served = when == VMX_MOCK_INSIDE || when == VMX_MOCK_AFTER;
     return NULL;
 }
 
@@ -308,17 +322,17 @@ vmxd_faults_add(vmxd_faults *faults, const char *text, char why[160])
 }
 
 vmxd_fault *
-vmxd_faults_choose(vmxd_faults *faults, vmx_str path, vmx_random *random)
+vmxd_faults_choose(vmxd_faults *faults, vmx_str path, bool at_headers, vmx_random *random)
 {
     const char *slash = memrchr(path.ptr, '/', path.len);
     vmx_str method = slash ? (vmx_str){slash + 1, (size_t)(path.ptr + path.len - slash - 1)} : path;
     for (size_t i = 0; i < faults->count; i++) {
         vmxd_fault *rule = &faults->rules[i];
         bool named = strlen(rule->method) == method.len && memcmp(rule->method, method.ptr, method.len) == 0;
-        if (!named && strcmp(rule->method, "*") != 0)
+        if ((!named && strcmp(rule->method, "*") != 0) || (rule->answer.when == VMX_MOCK_AT_HEADERS) != at_headers)
             continue;
         rule->calls++;
-        if (vmx_random_up_to(random, MILLION - 1) >= rule->millionths)
+        if ((rule->times > 0 && rule->hits == rule->times) || vmx_random_up_to(random, MILLION - 1) >= rule->millionths)
             continue;
         rule->hits++;
         return rule;

@@ -20,6 +20,7 @@ typedef struct vmxd_fault {
     vmx_mock_answer answer; /* without the reply; its texts are below or static */
     bool served;            /* the call is served as ever, and its reply goes wrong on the way */
     uint32_t millionths;    /* of the calls */
+    uint64_t times;         /* hits at most; 0: no limit */
     vmx_header trailer;     /* pushback or retry-after; key.ptr NULL: none */
     char trailer_value[24];
     uint64_t calls, hits; /* of the method; with this fault */
@@ -36,9 +37,10 @@ typedef struct vmxd_faults {
 const char *
 vmxd_faults_add(vmxd_faults *faults, const char *text, char why[160]);
 
-/* The rule that decides a call of "/<service>/<method>", or NULL. Counts. */
+/* The rule that decides a call of "/<service>/<method>", or NULL: of those that hit when its headers have come, or of the
+ * others. Counts. */
 vmxd_fault *
-vmxd_faults_choose(vmxd_faults *faults, vmx_str path, vmx_random *random);
+vmxd_faults_choose(vmxd_faults *faults, vmx_str path, bool at_headers, vmx_random *random);
 
 /* What --help says of it. */
 extern const char vmxd_fault_help[];

@@ -110,6 +110,7 @@ serve(vmxd_fault_server *server, vmx_mock_call *call, const vmx_mock_record *rec
     return true;
 }
 
+/* First when a call's headers have come, then, unless a rule has hit it, when all of it has. */
 static void
 on_call(void *user, vmx_mock_call *call)
 {
@@ -117,7 +118,11 @@ on_call(void *user, vmx_mock_call *call)
     vmx_mock_record record;
     vmx_mock_record_init(&record, sizeof record);
     vmx_mock_call_record(call, &record);
-    vmxd_fault *rule = vmxd_faults_choose(server->faults, record.method, &server->random);
+    vmxd_fault *rule = vmxd_faults_choose(server->faults, record.method, !record.awaited, &server->random);
+    if (rule == NULL && !record.awaited) {
+        vmx_mock_call_await(call);
+        return;
+    }
     if (rule == NULL || rule->served) {
         if (!serve(server, call, &record, rule))
             vmx_mock_call_answer(call, NULL);
@@ -162,6 +167,7 @@ start_mock(vmxd_fault_server *server, const vmxd_server_options *options, vmxd_s
     vmx_mock_options mock;
     vmx_mock_options_init(&mock, sizeof mock);
     mock.handler = on_call;
+    mock.early_handler = true;
     mock.user = server;
     mock.max_request_bytes = VMXD_MAX_RECEIVE_BYTES;
     mock.max_records = 1;

@@ -200,6 +200,26 @@ START_TEST(a_cut_comes_at_the_byte_that_was_asked_for)
 }
 END_TEST
 
+START_TEST(one_bit_is_inverted_at_the_byte_that_was_asked_for)
+{
+    uint8_t data[300];
+    int client, target;
+    setup();
+    connect_both(&client, &target);
+    vmx_mock_network network = good();
+    network.flip_to_server_bytes = 200;
+    vmx_mock_proxy_set(proxy, 1, &network);
+    write_bytes(client, 100);
+    write_bytes(client, 200);
+    ck_assert_int_eq(recv(target, data, sizeof data, MSG_WAITALL), sizeof data);
+    for (size_t i = 0; i < sizeof data; i++)
+        ck_assert_uint_eq(data[i], i == 199);
+    close(client);
+    close(target);
+    teardown();
+}
+END_TEST
+
 START_TEST(connections_are_cut_and_refused)
 {
     int client, target, end;
@@ -245,6 +265,7 @@ main(void)
                                   a_stall_holds_the_bytes_of_one_connection_until_it_ends,
                                   delay_and_throttle,
                                   a_cut_comes_at_the_byte_that_was_asked_for,
+                                  one_bit_is_inverted_at_the_byte_that_was_asked_for,
                                   connections_are_cut_and_refused,
                                   a_target_that_is_gone_ends_the_connection,
                                   NULL};

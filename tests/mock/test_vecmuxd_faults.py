@@ -72,6 +72,16 @@ class Faults(unittest.TestCase):
         with Client(server.target, timeout_s=0.3) as hurried:
             self.fails(grpc.StatusCode.DEADLINE_EXCEEDED, hurried.List)
 
+    def test_at_the_headers_and_so_many_times(self):
+        server, client = self.serve("Upsert:rst=cancel:headers:times=2", "Query:internal:times=1")
+        for _ in range(2):
+            self.fails(grpc.StatusCode.CANCELLED, client.Upsert, vectors=[vector("a")])
+        self.assertEqual(client.Upsert(vectors=[vector("a")]).upserted_count, 1)
+        self.fails(grpc.StatusCode.INTERNAL, client.Query, vector=[1, 2], top_k=1)
+        self.assertEqual(len(client.Query(vector=[1, 2], top_k=1).matches), 1)
+        _, log = server.stop()
+        self.assertIn("Upsert:rst=cancel:headers:times=2: 2 of 3 calls", log)
+
     def outcomes(self, seed):
         server, client = self.serve("Upsert:unavailable:30%", seed=seed)
         seen = []
@@ -99,7 +109,7 @@ class Faults(unittest.TestCase):
                             ("Upsert:drop:pushback=1s", "with a status"), ("Upsert:rst", "rst=refused"),
                             ("Upsert:unavailable:after", "go with drop"), ("Upsert:rst=soft", "HTTP/2 code"),
                             ("Upsert:drop:sideways", "no such detail"), ("Upsert:drip=3", "drip=100/20ms"),
-                            ("Upsert:http=99", "http=503"), (":", "METHOD:FAULT"), ("", "METHOD:FAULT"),
+                            ("Upsert:http=99", "http=503"), ("Upsert:drop:times=0", "times=2"), (":", "METHOD:FAULT"), ("", "METHOD:FAULT"),
                             ("Upsert:" + "x" * 100, "METHOD:FAULT"), ("Upsert:drop:", "")):
             with self.subTest(fault=fault):
                 done = subprocess.run(command("--listen", "127.0.0.1:0", "--fault", fault, "--fault-seed", "x"), text=True,
