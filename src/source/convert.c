@@ -4,7 +4,10 @@
 #include <string.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #endif
 
 void
@@ -66,13 +69,28 @@ halves_by_f16c(const float *from, uint16_t *to, size_t count)
     }
     halves_by_arithmetic(from + i, to + i, count - i);
 }
+
+/* Asked of the processor once, as asking may trap to a hypervisor; by bit, as clang 14 does not know "f16c" by name. */
+static bool
+has_f16c(void)
+{
+    static atomic_int known; /* 0: not yet asked, 1: no, 2: yes */
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+    if (answer == 0) {
+        unsigned a, b, c = 0, d;
+        bool found = __builtin_cpu_supports("avx") && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0;
+        answer = found ? 2 : 1;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    return answer == 2;
+}
 #endif
 
 void
 vmx_floats_to_halves(const float *from, uint16_t *to, size_t count)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c")) {
+    if (has_f16c()) {
         halves_by_f16c(from, to, count);
         return;
     }
