@@ -29,6 +29,12 @@ vmx_actor_end(vmx_build *build, vmx_actor *actor)
     vmx_build_wind_up(build);
 }
 
+void
+vmx_actor_stop_nothing(vmx_actor *actor)
+{
+    (void)actor;
+}
+
 /* --- chores -------------------------------------------------------------------------------------------------------- */
 
 static void

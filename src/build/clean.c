@@ -5,9 +5,6 @@
 #include "build/internal.h"
 #include "core/error.h"
 
-#define REPOSITORY "/vecmux.repository.v1.VectorRepository/"
-#define BUILDS     "/vecmux.build.v1.IndexBuild/"
-
 typedef enum clean_step { STEP_CANCEL = 0, STEP_VECTORS, STEP_IDS, STEP_RESULT, STEP_FILES, STEP_END } clean_step;
 
 static void
@@ -51,7 +48,8 @@ cancel_job(vmx_build *build)
     Build__CancelBuildRequest request;
     build__cancel_build_request__init(&request);
     request.build_id = build->build_id;
-    vmx_ask_start(&build->clean_ask, build, BUILDS "CancelBuild", &request.base, &build__build__descriptor, on_step);
+    vmx_ask_start(&build->clean_ask, build, VMX_BUILD_SERVICE "CancelBuild", &request.base, &build__build__descriptor,
+                  on_step);
 }
 
 static void
@@ -60,7 +58,7 @@ delete_blob(vmx_build *build, const char *name)
     Repository__DeleteBlobRequest request;
     repository__delete_blob_request__init(&request);
     request.name = (char *)(uintptr_t)name;
-    vmx_ask_start(&build->clean_ask, build, REPOSITORY "DeleteBlob", &request.base,
+    vmx_ask_start(&build->clean_ask, build, VMX_REPOSITORY_SERVICE "DeleteBlob", &request.base,
                   &repository__delete_blob_response__descriptor, on_step);
 }
 
@@ -75,7 +73,7 @@ drop_upload(vmx_build *build, const vmx_upload *upload)
     }
     repository__abort_upload_request__init(&request);
     request.upload_id = (char *)(uintptr_t)upload->id;
-    vmx_ask_start(&build->clean_ask, build, REPOSITORY "AbortUpload", &request.base,
+    vmx_ask_start(&build->clean_ask, build, VMX_REPOSITORY_SERVICE "AbortUpload", &request.base,
                   &repository__abort_upload_response__descriptor, on_step);
 }
 

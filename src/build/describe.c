@@ -6,8 +6,6 @@
 #include "core/error.h"
 #include "core/sized.h"
 
-#define SERVICE "/vecmux.build.v1.IndexBuild/"
-
 typedef Build__ListBuildsResponse list_response;
 
 /* --- keeping ------------------------------------------------------------------------------------------------------- */
@@ -117,8 +115,8 @@ ask_list(vmx_build *build)
     request.tenant_id = (char *)(uintptr_t)build->list.tenant.ptr;
     request.page_size = build->list.limit;
     request.page_token = (char *)(uintptr_t)build->list.token.ptr;
-    vmx_ask_start(&build->ask, build, SERVICE "ListBuilds", &request.base, &build__list_builds_response__descriptor,
-                  on_list);
+    vmx_ask_start(&build->ask, build, VMX_BUILD_SERVICE "ListBuilds", &request.base,
+                  &build__list_builds_response__descriptor, on_list);
 }
 
 static void
@@ -128,7 +126,7 @@ ask_describe(vmx_build *build)
     build__get_build_request__init(&request);
     request.build_id = (char *)(uintptr_t)build->id_asked;
     request.observer = true;
-    vmx_ask_start(&build->ask, build, SERVICE "GetBuild", &request.base, &build__build__descriptor, on_job);
+    vmx_ask_start(&build->ask, build, VMX_BUILD_SERVICE "GetBuild", &request.base, &build__build__descriptor, on_job);
 }
 
 static void
@@ -137,7 +135,8 @@ ask_cancel(vmx_build *build)
     Build__CancelBuildRequest request;
     build__cancel_build_request__init(&request);
     request.build_id = (char *)(uintptr_t)build->id_asked;
-    vmx_ask_start(&build->ask, build, SERVICE "CancelBuild", &request.base, &build__build__descriptor, on_job);
+    vmx_ask_start(&build->ask, build, VMX_BUILD_SERVICE "CancelBuild", &request.base, &build__build__descriptor,
+                  on_job);
 }
 
 void

@@ -97,12 +97,6 @@ plan(vmx_build *build, const vmx_pb_blob *blob)
 /* --- the end ------------------------------------------------------------------------------------------------------- */
 
 static void
-stop_nothing(vmx_actor *actor)
-{
-    (void)actor; /* a chore cannot be stopped: the actor ends with it */
-}
-
-static void
 run_finish(vmx_chore *chore)
 {
     vmx_output_finish(chore->build, &chore->error);
@@ -139,7 +133,7 @@ finish_if_whole(vmx_build *build)
         first->buffer = vmx_build_take_buffer(build, &first->data);
     if (build->settings.lucene_footer && first->buffer == NULL)
         return; /* a fetcher or the splicer gives one back soon, and this is called again */
-    vmx_actor_begin(build, &download->actor, stop_nothing);
+    vmx_actor_begin(build, &download->actor, vmx_actor_stop_nothing);
     vmx_chore_start(&download->chore, build, run_finish, on_finished);
 }
 
@@ -198,7 +192,7 @@ vmx_download_begin(vmx_build *build)
     vmx_download *download = &build->download;
     vmx_build_enter(build, VMX_BUILD_DOWNLOAD, download->placement.total_bytes, vmx_source_count(build->source));
     download->started_us = vmx_build_now(build);
-    vmx_actor_begin(build, &download->actor, stop_nothing);
+    vmx_actor_begin(build, &download->actor, vmx_actor_stop_nothing);
     vmx_chore_start(&download->chore, build, run_open, on_open);
 }
 

@@ -10,7 +10,6 @@
 #include "build/internal.h"
 #include "core/error.h"
 
-#define SERVICE      "/vecmux.repository.v1.VectorRepository/"
 #define MAX_RESTARTS 3
 
 static void
@@ -207,7 +206,7 @@ static void
 open_stream(vmx_fetcher *fetcher)
 {
     fetcher->over = false;
-    vmx_flow_start(&fetcher->flow, SERVICE "ReadRange");
+    vmx_flow_start(&fetcher->flow, VMX_REPOSITORY_SERVICE "ReadRange");
 }
 
 static void

@@ -11,7 +11,6 @@
 #include "core/alloc.h"
 #include "core/error.h"
 
-#define SERVICE "/vecmux.repository.v1.VectorRepository/"
 /* How often a part begins anew because its digest was wrong before the upload is given up. */
 #define MAX_RESTARTS 3
 
@@ -190,7 +189,7 @@ open_stream(vmx_sender *sender)
     sender->sent = sender->at;
     sender->ended = sender->answered = sender->sending = false;
     sender->streaming = true;
-    vmx_flow_start(&sender->flow, SERVICE "WritePart");
+    vmx_flow_start(&sender->flow, VMX_REPOSITORY_SERVICE "WritePart");
 }
 
 /* The confirmed bytes are the source's, or the part begins anew. */
@@ -392,8 +391,8 @@ on_resumed(vmx_flow *flow)
     }
     repository__get_upload_request__init(&request);
     request.upload_id = sender->upload->id;
-    vmx_ask_start(&sender->ask, sender->build, SERVICE "GetUpload", &request.base, &repository__upload__descriptor,
-                  on_status);
+    vmx_ask_start(&sender->ask, sender->build, VMX_REPOSITORY_SERVICE "GetUpload", &request.base,
+                  &repository__upload__descriptor, on_status);
 }
 
 /* Codes that say: the part's state here and there differ, or its bytes were spoilt on the way. */

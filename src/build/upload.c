@@ -6,8 +6,6 @@
 #include "core/alloc.h"
 #include "core/error.h"
 
-#define SERVICE "/vecmux.repository.v1.VectorRepository/"
-
 typedef Repository__BeginUploadRequest begin_request;
 typedef Repository__BeginUploadResponse begin_response;
 typedef Repository__CompleteUploadRequest complete_request;
@@ -65,8 +63,8 @@ complete(vmx_upload *upload)
     request.upload_id = upload->id;
     request.digest = (ProtobufCBinaryData){len, out};
     request.part_count = upload->part_count;
-    vmx_ask_start(&upload->ask, upload->build, SERVICE "CompleteUpload", &request.base, &repository__blob__descriptor,
-                  on_completed);
+    vmx_ask_start(&upload->ask, upload->build, VMX_REPOSITORY_SERVICE "CompleteUpload", &request.base,
+                  &repository__blob__descriptor, on_completed);
 }
 
 void
@@ -201,7 +199,7 @@ begin_blob(vmx_upload *upload)
     request.part_bytes = upload->part_bytes;
     request.digest = (Repository__DigestAlgorithm)build->settings.digest;
     request.upload_key = build->settings.base_key;
-    vmx_ask_start(&upload->ask, build, SERVICE "BeginUpload", &request.base,
+    vmx_ask_start(&upload->ask, build, VMX_REPOSITORY_SERVICE "BeginUpload", &request.base,
                   &repository__begin_upload_response__descriptor, on_begun);
 }
 
