@@ -5,6 +5,9 @@
 #include "core/error.h"
 
 #define QT_FP16 4
+/* So that no product of counts overflows: FAISS itself numbers neighbours with 31 bits. */
+#define MAX_VECTORS   ((uint64_t)INT32_MAX)
+#define MAX_DIMENSION ((uint32_t)1 << 24)
 
 /* The place of the walk. */
 typedef struct walk {
@@ -17,8 +20,9 @@ typedef struct walk {
 static vmx_status
 wrong(const walk *w, const char *what)
 {
-    return vmx_error_set(w->error, VMX_ERR_PROTOCOL, "the index file is not sound: %s at byte %llu", what,
-                         (unsigned long long)w->at);
+    return vmx_error_set(w->error, VMX_ERR_PROTOCOL,
+                         "build: the index file is not sound: %s (byte %llu of %llu); download the full form", what,
+                         (unsigned long long)w->at, (unsigned long long)w->size);
 }
 
 static vmx_status
@@ -63,15 +67,16 @@ take_header(walk *w, index_header *header)
     memcpy(&header->dimension, bytes + 4, 4);
     memcpy(&header->vectors, bytes + 8, 8);
     memcpy(&header->metric, bytes + 33, 4);
-    bool sound = header->metric == 0 || header->metric == 1;
-    return sound && header->vectors < UINT64_C(1) << 40 ? VMX_OK : wrong(w, "an index header has no sound counts");
+    bool sound = (header->metric == 0 || header->metric == 1) && header->dimension <= MAX_DIMENSION &&
+                 header->vectors <= MAX_VECTORS;
+    return sound ? VMX_OK : wrong(w, "an index header has no sound counts");
 }
 
 /* The five vectors of the graph, then its five numbers. */
 static vmx_status
 pass_graph(walk *w, uint64_t vectors)
 {
-    uint64_t count, ends[2] = {0, 0};
+    uint64_t count, neighbours = 0;
     int32_t numbers[5];
     vmx_status status = pass_vector(w, 8, UINT64_MAX, &count, "assign_probas are longer than the file");
     if (status == VMX_OK)
@@ -81,46 +86,35 @@ pass_graph(walk *w, uint64_t vectors)
     if (status == VMX_OK)
         status = pass_vector(w, 8, vectors + 1, &count, "there is not one offset for each vector");
     if (status == VMX_OK) /* the last offset is the number of neighbours */
-        status = w->read(w->user, (uint8_t *)ends, 8, w->at - 8, w->error);
+        status = w->read(w->user, (uint8_t *)&neighbours, 8, w->at - 8, w->error);
     if (status == VMX_OK)
-        status = pass_vector(w, 4, ends[0], &count, "the neighbours are not as many as the offsets say");
+        status = pass_vector(w, 4, neighbours, &count, "the neighbours are not as many as the offsets say");
     return status == VMX_OK ? take(w, numbers, sizeof numbers) : status;
 }
 
+/* The storage has the head that the counts of the graph demand, then the vectors. */
 static vmx_status
-pass_flat(walk *w, const vmx_faiss_layout *layout, size_t rest, size_t element_bytes)
+pass_storage(walk *w, vmx_faiss_layout *layout, bool half)
 {
-    uint8_t bytes[VMX_FAISS_HALF_HEAD];
-    index_header header;
-    uint64_t count;
-    vmx_status status = take_header(w, &header);
-    if (status != VMX_OK)
-        return status;
-    if (header.vectors != layout->vectors || header.dimension != layout->dimension)
-        return wrong(w, "the storage has other counts than the graph");
-    status = take(w, bytes, rest);
-    if (status != VMX_OK)
-        return status;
-    uint64_t values = layout->vectors * layout->dimension; /* IndexFlat counts words, the quantiser bytes */
-    return pass_vector(w, element_bytes, element_bytes == 4 ? values : 2 * values, &count,
-                       "the storage has not dimension times vectors values");
-}
-
-static vmx_status
-pass_storage(walk *w, vmx_faiss_layout *layout, const char *graph)
-{
-    char fourcc[5] = "";
-    bool half = strcmp(graph, "IHNs") == 0;
+    uint8_t must[VMX_FAISS_HALF_HEAD], is[VMX_FAISS_HALF_HEAD];
+    size_t head_bytes = vmx_faiss_storage_head(must, half, layout->dimension, layout->vectors, layout->metric);
+    uint64_t vector_bytes = layout->vectors * layout->dimension * (half ? 2 : 4);
     layout->storage_offset = w->at;
-    vmx_status status = take(w, fourcc, 4);
-    if (status != VMX_OK || memcmp(fourcc, "null", 4) == 0)
+    vmx_status status = take(w, is, 4);
+    if (status != VMX_OK || memcmp(is, "null", 4) == 0)
         return status;
-    w->at -= 4;
-    bool known = half ? strcmp(fourcc, "IxSQ") == 0 : strcmp(fourcc, layout->metric == 1 ? "IxF2" : "IxFI") == 0;
-    if (!known)
+    if (memcmp(is, must, 4) != 0)
         return wrong(w, "the storage is of an unknown kind");
-    layout->vectors_offset = w->at + (half ? VMX_FAISS_HALF_HEAD : VMX_FAISS_FLAT_HEAD);
-    return pass_flat(w, layout, half ? VMX_FAISS_HALF_HEAD - VMX_FAISS_HEADER - 8 : 0, half ? 1 : 4);
+    status = take(w, is + 4, head_bytes - 4);
+    if (status != VMX_OK)
+        return status;
+    if (memcmp(is, must, head_bytes) != 0)
+        return wrong(w, "the storage has other counts than the graph");
+    if (vector_bytes > w->size - w->at)
+        return wrong(w, "the vectors are longer than the file");
+    layout->vectors_offset = w->at;
+    w->at += vector_bytes;
+    return VMX_OK;
 }
 
 vmx_status
@@ -145,7 +139,7 @@ vmx_faiss_parse(vmx_faiss_read read, void *user, uint64_t size_bytes, vmx_faiss_
     layout->metric = graph.metric;
     status = pass_graph(&w, graph.vectors);
     if (status == VMX_OK)
-        status = pass_storage(&w, layout, graph.fourcc);
+        status = pass_storage(&w, layout, strcmp(graph.fourcc, "IHNs") == 0);
     if (status != VMX_OK)
         return status;
     layout->id_map_offset = w.at;

@@ -54,6 +54,25 @@ def replies():
     yield "unknown-fields", bytes([0]) + field(2, match + field(99, b"x") + field(98, 7)) + field(100, b"y")
 
 
+def faiss_files():
+    """Files of FAISS by name: each kind of a remote build, and without its vectors."""
+    import faiss
+    vectors, ids = np.arange(1, 13, dtype="f4").reshape(4, 3), np.array([40, 10, 30, 20])
+    graphs = {
+        "l2": faiss.IndexHNSWFlat(3, 2, faiss.METRIC_L2),
+        "innerproduct": faiss.IndexHNSWFlat(3, 2, faiss.METRIC_INNER_PRODUCT),
+        "half": faiss.IndexHNSWSQ(3, faiss.ScalarQuantizer.QT_fp16, 2),
+    }
+    for name, graph in graphs.items():
+        index = faiss.IndexIDMap(graph)
+        index.train(vectors)
+        index.add_with_ids(vectors, ids)
+        whole = faiss.serialize_index(index).tobytes()
+        storage = faiss.serialize_index(faiss.downcast_index(graph.storage)).tobytes()
+        yield name, whole
+        yield name + "-graph-only", whole.replace(storage, b"null")
+
+
 def main():
     directory = sys.argv[1]
     array = np.arange(1, 7, dtype="f4").reshape(2, 3)
@@ -92,6 +111,8 @@ def main():
         formats.write_bytes(path("reply", name), reply)
     for name, step in (("up", 1), ("down", 255), ("steps", 37), ("zeros", 0)):
         formats.write_bytes(path("request", name), bytes(i * step % 256 for i in range(600)))
+    for name, file in faiss_files():
+        formats.write_bytes(path("faiss", name), file)
 
 
 main()
