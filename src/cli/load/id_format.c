@@ -1,7 +1,5 @@
 #include "id_format.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define WIDTH_MAX  20 /* digits of the largest number */
@@ -49,15 +47,28 @@ load_id_format_parse(load_id_format *format, const char *pattern, cli_reason *re
     return part == 1 || refuse(reason, pattern);
 }
 
+/* Writes the number's digits, filled up to the width, so that they end at `end`; where they begin. */
+static char *
+write_digits(const load_id_format *format, uint64_t number, char *end)
+{
+    char *at = end;
+    do
+        *--at = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    while ((size_t)(end - at) < format->width)
+        *--at = format->zeros ? '0' : ' ';
+    return at;
+}
+
 size_t
 load_id_format_write(const load_id_format *format, uint64_t number, char *text)
 {
-    char digits[WIDTH_MAX + 1];
-    int count = format->zeros ? snprintf(digits, sizeof digits, "%0*" PRIu64, (int)format->width, number)
-                              : snprintf(digits, sizeof digits, "%*" PRIu64, (int)format->width, number);
+    char digits[WIDTH_MAX];
+    const char *first = write_digits(format, number, digits + WIDTH_MAX);
+    size_t count = (size_t)(digits + WIDTH_MAX - first);
     size_t before = strlen(format->before), after = strlen(format->after);
     memcpy(text, format->before, before);
-    memcpy(text + before, digits, (size_t)count);
-    memcpy(text + before + (size_t)count, format->after, after);
-    return before + (size_t)count + after;
+    memcpy(text + before, first, count);
+    memcpy(text + before + count, format->after, after);
+    return before + count + after;
 }
