@@ -13,8 +13,7 @@ enum { COLLECTION = 3, PARTITION = 4, FIELDS_DATA = 5, NUM_ROWS = 7 };       /* 
 enum { TYPE = 1, FIELD_NAME = 2, SCALARS = 3, VECTORS = 4, IS_DYNAMIC = 6 }; /* of FieldData */
 enum { LONG_DATA = 3, STRING_DATA = 6, JSON_DATA = 9 };                      /* of ScalarField */
 enum { DIM = 1, FLOAT_VECTOR = 2, SPARSE_VECTOR = 6 };                       /* of VectorField */
-enum { DATA = 1 };                                                           /* of the arrays, and of a row's parts */
-enum { ROW_METADATA = 1, ROW_SPARSE = 2 };                                   /* of what stands after a row's values */
+enum { DATA = 1 };                                                           /* of the arrays */
 
 /* --- gathering ----------------------------------------------------------------------------------------------------- */
 
@@ -25,10 +24,20 @@ typedef struct gathering {
     uint8_t *values, *ids, *metadata, *sparse; /* where the next goes; copied values first */
 } gathering;
 
-static vmx_str
-bytes_of(const vmx_slice *slice)
+/* What stands after a row's values: an element of each column, tag and length with it. */
+typedef struct pieces {
+    const uint8_t *metadata, *sparse;
+    size_t metadata_bytes, sparse_bytes;
+} pieces;
+
+static pieces
+take_apart(const vmx_slice *after)
 {
-    return (vmx_str){(const char *)slice->data, slice->len};
+    const uint8_t *at = after->data + 1;
+    size_t len = (size_t)vmx_varint_read(&at);
+    const uint8_t *sparse = at + len;
+    size_t metadata_bytes = (size_t)(sparse - after->data);
+    return (pieces){after->data, sparse, metadata_bytes, after->len - metadata_bytes};
 }
 
 static bool
@@ -51,12 +60,11 @@ measure_columns(const vmx_rows *rows, vmx_milvus_columns *c, size_t *copied_byte
         c->values_bytes += view->values.len;
         *copied_bytes += is_copied(&view->values) ? view->values.len : 0;
         c->ids_bytes += view->before.len;
-        vmx_field_reader reader = vmx_field_reader_on(bytes_of(&view->after));
-        for (vmx_field field; vmx_field_next(&reader, &field);) {
-            *(field.number == ROW_METADATA ? &c->metadata_bytes : &c->sparse_bytes) += vmx_field_size(field.bytes.len);
-            c->has_metadata = c->has_metadata || (field.number == ROW_METADATA && field.bytes.len > 2);
-            c->has_sparse = c->has_sparse || (field.number == ROW_SPARSE && field.bytes.len > 0);
-        }
+        pieces parts = take_apart(&view->after);
+        c->metadata_bytes += parts.metadata_bytes;
+        c->sparse_bytes += parts.sparse_bytes;
+        c->has_metadata = c->has_metadata || parts.metadata_bytes > vmx_field_size(2); /* {} is none */
+        c->has_sparse = c->has_sparse || parts.sparse_bytes > vmx_field_size(0);
     }
     c->dimension = rows->count > 0 ? rows->views[0].values.len / sizeof(float) : 0;
     return VMX_OK;
@@ -95,11 +103,11 @@ gather_row(gathering *g, const vmx_row_view *view)
     gather_values(g, &view->values);
     memcpy(g->ids, view->before.data, view->before.len);
     g->ids += view->before.len;
-    vmx_field_reader reader = vmx_field_reader_on(bytes_of(&view->after));
-    for (vmx_field field; vmx_field_next(&reader, &field);) {
-        uint8_t **column = field.number == ROW_METADATA ? &g->metadata : &g->sparse;
-        *column = vmx_field_write(*column, DATA, field.bytes.ptr, field.bytes.len);
-    }
+    pieces parts = take_apart(&view->after);
+    memcpy(g->metadata, parts.metadata, parts.metadata_bytes);
+    memcpy(g->sparse, parts.sparse, parts.sparse_bytes);
+    g->metadata += parts.metadata_bytes;
+    g->sparse += parts.sparse_bytes;
 }
 
 vmx_status

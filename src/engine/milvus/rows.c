@@ -1,6 +1,6 @@
 /*
- * A row: before the values its id, as StringArray has it; after them its metadata and its sparse part, each a field of
- * bytes. columns.c takes rows apart.
+ * A row: before the values its id, as StringArray has it; after them its metadata and then its sparse part, each as its
+ * array has it too: a field of the same number. columns.c takes rows apart, and copies the pieces as they are.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "wire/guard.h"
 #include "wire/struct_bytes.h"
 
-enum { ID = 1, METADATA = 1, SPARSE = 2 };
+enum { DATA = 1 }; /* of StringArray, JSONArray and SparseFloatArray */
 
 /* --- writing ------------------------------------------------------------------------------------------------------- */
 
@@ -34,7 +34,10 @@ compare_pairs(const void *a, const void *b)
 static vmx_status
 measure_sparse(vmx_sparse sparse, const char *what, vmx_arena *scratch, vmx_str *bytes, vmx_error *error)
 {
-    pair *pairs = vmx_arena_calloc(scratch, sparse.len + 1, sizeof *pairs);
+    *bytes = VMX_STR("");
+    if (sparse.len == 0)
+        return VMX_OK;
+    pair *pairs = vmx_arena_calloc(scratch, sparse.len, sizeof *pairs);
     if (pairs == NULL)
         return vmx_error_no_memory(error);
     for (size_t i = 0; i < sparse.len; i++)
@@ -84,14 +87,14 @@ measure(const vmx_row_target *target, const vmx_vector *vector, const char *what
 static uint8_t *
 write_before(const vmx_row *row, uint8_t *at)
 {
-    return vmx_field_write(at, ID, row->item.id.ptr, row->item.id.len);
+    return vmx_field_write(at, DATA, row->item.id.ptr, row->item.id.len);
 }
 
 static uint8_t *
 write_after(const vmx_row *row, uint8_t *at)
 {
-    at = vmx_field_write(at, METADATA, row->item.metadata.ptr, row->item.metadata.len);
-    return vmx_field_write(at, SPARSE, row->key.ptr, row->key.len);
+    at = vmx_field_write(at, DATA, row->item.metadata.ptr, row->item.metadata.len);
+    return vmx_field_write(at, DATA, row->key.ptr, row->key.len);
 }
 
 /* --- composing ----------------------------------------------------------------------------------------------------- */
@@ -172,7 +175,8 @@ read_reply(const vmx_message *reply, uint64_t sent, uint64_t *stored)
     (void)sent;
     vmx_arena scratch = {0};
     vmx_str bytes = vmx_exchange_flatten(&scratch, reply);
-    bool sound = bytes.ptr != NULL && vmx_guard_check(&milvus__mutation_result__descriptor, (const uint8_t *)bytes.ptr,
+    /* the ids that come back are not looked at: to this descriptor they are unknown */
+    bool sound = bytes.ptr != NULL && vmx_guard_check(&milvus__any_response__descriptor, (const uint8_t *)bytes.ptr,
                                                       bytes.len, NULL, NULL) == VMX_OK;
     *stored = 0;
     vmx_field_reader reader = vmx_field_reader_on(sound ? bytes : VMX_STR(""));
@@ -215,13 +219,13 @@ read_record(const vmx_row_view *view, vmx_arena *arena, vmx_match *record)
     *record = (vmx_match){.values = vmx_row_floats(&view->values, arena)};
     bool sound = read_id(view, arena, &record->id) && record->values.len == view->values.len / sizeof(float);
     vmx_field_reader reader = vmx_field_reader_on((vmx_str){(const char *)view->after.data, view->after.len});
-    for (vmx_field field; sound && vmx_field_next(&reader, &field);) {
-        if (field.number == SPARSE)
-            sound = read_sparse(field.bytes, arena, &record->sparse);
-        else if (field.bytes.len > 2) /* {} is none */
-            sound = (record->metadata_json = vmx_arena_str(arena, field.bytes)).ptr != NULL;
-    }
-    return sound;
+    vmx_field metadata, sparse;
+    if (!sound || !vmx_field_next(&reader, &metadata) || !vmx_field_next(&reader, &sparse))
+        return false;
+    if (metadata.bytes.len > 2 && /* {} is none */
+        (record->metadata_json = vmx_arena_str(arena, metadata.bytes)).ptr == NULL)
+        return false;
+    return read_sparse(sparse.bytes, arena, &record->sparse);
 }
 
 const vmx_row_codec vmx_milvus_rows = {
