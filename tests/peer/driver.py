@@ -4,7 +4,8 @@
         answer = driver(op="query", dense=[1, 2], top_k=3)
 
 `driver.opened` says how opening the client went. The program is named by the environment variable VMX_DRIVER; it must
-end with exit code 0, so that a sanitizer's complaint fails the test. Every wait has a limit, scaled by VMX_TEST_SLOW.
+end with exit code 0, so that a sanitizer's complaint fails the test. Every wait has a limit, scaled by VMX_TEST_SLOW;
+a command's own timeout comes on top.
 """
 import json
 import os
@@ -24,8 +25,8 @@ class Driver:
                                         stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment)
         self.opened = self._read()
 
-    def _read(self):
-        watchdog = threading.Timer(LIMIT_S, self.process.kill)
+    def _read(self, limit_s=LIMIT_S):
+        watchdog = threading.Timer(limit_s, self.process.kill)
         watchdog.start()
         line = self.process.stdout.readline()
         watchdog.cancel()
@@ -36,7 +37,7 @@ class Driver:
     def __call__(self, **command):
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
-        return self._read()
+        return self._read(LIMIT_S + command.get("timeout_ms", 0) / 1000)
 
     def __enter__(self):
         return self
