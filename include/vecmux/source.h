@@ -66,6 +66,17 @@ vmx_source_from_iterator(vmx_source_next next, void *user, uint64_t count, uint3
                          vmx_error *error);
 
 /*
+ * Rows that a function reads, any of them at any time: it writes rows `first` to `first + count - 1` to `rows`; false is
+ * a failure. It runs on a thread of vecmux, one call at a time for a build, and may block. The same row must be the same
+ * each time. Errors: VMX_ERR_INVALID, VMX_ERR_NO_MEMORY.
+ */
+typedef bool (*vmx_source_read_rows)(void *user, uint64_t first, uint64_t count, float *rows);
+
+VMX_API vmx_status
+vmx_source_from_reader(vmx_source_read_rows read, void *user, uint64_t count, uint32_t dimension, vmx_source **source,
+                       vmx_error *error);
+
+/*
  * The rows of `all` that are live: bit i % 64 of live[i / 64] stands for row i. What is not live is never read, and the
  * k-th live row is found in O(log n). Copies the bits, holds `all` (not an iterator), whose ids keep to their rows.
  * Errors: VMX_ERR_INVALID, VMX_ERR_NO_MEMORY.

@@ -181,3 +181,36 @@ vmx_rows_of_iterator(vmx_source_next next, void *user, uint64_t count, uint32_t 
     iterator->user = user;
     return &iterator->rows;
 }
+
+/* --- a reader ------------------------------------------------------------------------------------------------------ */
+
+typedef struct reader_rows {
+    vmx_rows rows; /* first */
+    vmx_source_read_rows read;
+    void *user;
+} reader_rows;
+
+static vmx_status
+reader_read(vmx_rows *rows, uint64_t first, uint64_t count, uint8_t *out, vmx_error *error)
+{
+    const reader_rows *reader = (const reader_rows *)rows;
+    if (!reader->read(reader->user, first, count, (float *)(void *)out))
+        return vmx_error_set(error, VMX_ERR_IO, "source: the reader failed at rows %llu to %llu of %llu",
+                             (unsigned long long)first, (unsigned long long)(first + count - 1),
+                             (unsigned long long)rows->count);
+    atomic_fetch_add_explicit(&rows->reads, count, memory_order_relaxed);
+    return VMX_OK;
+}
+
+vmx_rows *
+vmx_rows_of_reader(vmx_source_read_rows read, void *user, uint64_t count, uint32_t dimension)
+{
+    static const vmx_rows_vtable vtable = {.read = reader_read, .view = no_view, .destroy = plain_destroy};
+    reader_rows *reader = vmx_calloc(1, sizeof *reader);
+    if (reader == NULL)
+        return NULL;
+    vmx_rows_init(&reader->rows, &vtable, count, dimension * sizeof(float));
+    reader->read = read;
+    reader->user = user;
+    return &reader->rows;
+}

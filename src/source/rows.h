@@ -54,6 +54,9 @@ vmx_rows_of_numbers(uint64_t count);
 vmx_rows *
 vmx_rows_of_iterator(vmx_source_next next, void *user, uint64_t count, uint32_t dimension);
 
+vmx_rows *
+vmx_rows_of_reader(vmx_source_read_rows read, void *user, uint64_t count, uint32_t dimension);
+
 /* Sequential rows in blocks of `size`; the current block can be read again. Holds `inner`. NULL when memory is out. */
 vmx_rows *
 vmx_rows_of_window(vmx_rows *inner, uint64_t size);

@@ -96,6 +96,17 @@ vmx_source_from_iterator(vmx_source_next next, void *user, uint64_t count, uint3
 }
 
 vmx_status
+vmx_source_from_reader(vmx_source_read_rows read, void *user, uint64_t count, uint32_t dimension, vmx_source **source,
+                       vmx_error *error)
+{
+    *source = NULL;
+    vmx_status status = check_shape(count, dimension, error);
+    if (status == VMX_OK && read == NULL)
+        status = vmx_error_set(error, VMX_ERR_INVALID, "source: the reader has no function");
+    return status == VMX_OK ? make(vmx_rows_of_reader(read, user, count, dimension), source, error) : status;
+}
+
+vmx_status
 vmx_source_from_selection(vmx_source *all, const uint64_t *live, uint64_t bit_count, vmx_source **source,
                           vmx_error *error)
 {

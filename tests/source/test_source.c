@@ -133,6 +133,41 @@ START_TEST(test_an_iterator_is_read_once_from_the_front)
 }
 END_TEST
 
+static bool
+read_matrix(void *user, uint64_t first, uint64_t count, float *rows)
+{
+    uint64_t *broken = user;
+    memcpy(rows, matrix[first], count * sizeof matrix[0]);
+    return first + count <= *broken;
+}
+
+START_TEST(test_a_reader_gives_any_row_also_to_a_selection)
+{
+    static float got[10][DIMENSION];
+    uint64_t broken = ROWS, live[ROWS / 64 + 1] = {0x8000000000000009};
+    vmx_source *source, *some;
+    fill_matrix();
+    ck_assert_int_eq(vmx_source_from_reader(NULL, NULL, ROWS, DIMENSION, &source, NULL), VMX_ERR_INVALID);
+    ck_assert_int_eq(vmx_source_from_reader(read_matrix, &broken, ROWS, DIMENSION, &source, NULL), VMX_OK);
+    ck_assert(vmx_source_is_seekable(source));
+    for (uint64_t first = 20; first > 0; first -= 10) {
+        ck_assert_int_eq(vmx_source_read(source, first, 10, got[0], NULL, NULL), VMX_OK);
+        ck_assert_mem_eq(got, matrix[first], sizeof got);
+    }
+    ck_assert_int_eq(vmx_source_from_selection(source, live, ROWS, &some, NULL), VMX_OK);
+    ck_assert_int_eq(vmx_source_read(some, 1, 2, got[0], NULL, NULL), VMX_OK);
+    ck_assert_mem_eq(got[0], matrix[3], sizeof got[0]);
+    ck_assert_mem_eq(got[1], matrix[63], sizeof got[0]);
+    ck_assert_uint_eq(vmx_source_rows_read(source), 22);
+    broken = 5;
+    vmx_error error;
+    ck_assert_int_eq(vmx_source_read(source, 3, 3, got[0], NULL, &error), VMX_ERR_IO);
+    ck_assert(strstr(error.message, "rows 3 to 5") != NULL);
+    vmx_source_free(some);
+    vmx_source_free(source);
+}
+END_TEST
+
 /* Any piece of a blob, converted or not, is that piece of the whole. */
 START_TEST(test_any_piece_of_a_blob_is_a_piece_of_the_whole)
 {
@@ -171,6 +206,7 @@ main(void)
                                   test_ids_belong_to_their_rows,
                                   test_a_selection_is_what_a_walk_gives,
                                   test_an_iterator_is_read_once_from_the_front,
+                                  test_a_reader_gives_any_row_also_to_a_selection,
                                   test_any_piece_of_a_blob_is_a_piece_of_the_whole,
                                   NULL};
     return run_suite("source", tests);
