@@ -16,6 +16,7 @@ typedef struct bench_row {
     char label[48];
     size_t in_flight;
     size_t channels;
+    size_t part_count;   /* of a transfer; else 0 */
     uint64_t operations; /* that succeeded */
     uint64_t errors;
     uint64_t attempts;    /* of all operations; 0 where the client does not tell */

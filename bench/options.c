@@ -12,6 +12,8 @@
 #define MAX_IN_FLIGHT        100000
 #define MAX_DIMENSION        20000
 #define MAX_SECONDS          86400
+#define MAX_TRANSFER_BYTES   ((size_t)1 << 46)
+#define PART_BYTES_DEFAULT   ((size_t)8 << 20)
 #define VECTOR_FRAMING_BYTES 24 /* tags and lengths of a vector, its values and its metadata, at most */
 
 enum {
@@ -38,6 +40,14 @@ enum {
     WEIGHTS,
     IDS,
     ID_COUNT,
+    BYTES,
+    PARTS,
+    PART_BYTES,
+    DIGEST,
+    SOURCE,
+    DELETED,
+    GRAPH_ONLY,
+    OUT,
     JSON,
     SET,
     HELP
@@ -67,6 +77,14 @@ static const struct option long_options[] = {
     {"weights", required_argument, NULL, WEIGHTS},
     {"ids", required_argument, NULL, IDS},
     {"id-count", required_argument, NULL, ID_COUNT},
+    {"bytes", required_argument, NULL, BYTES},
+    {"parts", required_argument, NULL, PARTS},
+    {"part-bytes", required_argument, NULL, PART_BYTES},
+    {"digest", required_argument, NULL, DIGEST},
+    {"source", required_argument, NULL, SOURCE},
+    {"deleted", required_argument, NULL, DELETED},
+    {"graph-only", no_argument, NULL, GRAPH_ONLY},
+    {"out", required_argument, NULL, OUT},
     {"json", no_argument, NULL, JSON},
     {"set", required_argument, NULL, SET},
     {"help", no_argument, NULL, HELP},
@@ -96,6 +114,16 @@ static const char help[] =
     "  --weights U,Q,F,D      mixed: shares of upsert, query, fetch, delete     (10,70,15,5)\n"
     "  --ids zipfian|uniform  mixed: how often each id is used                  (zipfian)\n"
     "  --id-count N           mixed, upsert: how many ids there are             (10000)\n"
+    "  --bytes N              upload, download: of the vectors; k, m, g are understood   (1g)\n"
+    "  --parts N[,N...]       ... into how many parts they are cut, one row each; --in-flight says how many at a time\n"
+    "  --part-bytes N         ... or how large a part is                        (8m)\n"
+    "  --digest crc32c|sha256 ... of parts                                      (crc32c)\n"
+    "  --source reader|iterator|memory|walking   upload: where vectors come from          (reader)\n"
+    "                         made in any order, made in order, lent; walking: made in order, and each part\n"
+    "                         walks from the first document to its own\n"
+    "  --deleted PERCENT      upload: documents beside them that are deleted    (0)\n"
+    "  --graph-only           download: without the vectors, which are put back\n"
+    "  --out FILE             download: where to                                (a file in TMPDIR, removed)\n"
     "  --seed N               of all that is random                             (1)\n"
     "  --set NAME=VALUE       a property of vecmux's (docs/CONFIGURATION.md); many times\n"
     "  --json                 for machines\n"
@@ -133,16 +161,84 @@ read_real(const char *option, const char *text, double max, double *value)
 }
 
 static bool
-read_levels(bench_options *options, char *text)
+read_levels(const char *option, char *text, size_t levels[BENCH_MAX_LEVELS], size_t *count)
 {
-    options->level_count = 0;
+    *count = 0;
     for (char *item = strtok(text, ","); item; item = strtok(NULL, ",")) {
-        if (options->level_count == BENCH_MAX_LEVELS)
-            return refuse("--in-flight", item, "too many numbers");
-        if (!read_count("--in-flight", item, 1, MAX_IN_FLIGHT, &options->levels[options->level_count++]))
+        if (*count == BENCH_MAX_LEVELS)
+            return refuse(option, item, "too many numbers");
+        if (!read_count(option, item, 1, MAX_IN_FLIGHT, &levels[(*count)++]))
             return false;
     }
-    return options->level_count > 0 || refuse("--in-flight", text, "must be numbers with commas between them");
+    return *count > 0 || refuse(option, text, "must be numbers with commas between them");
+}
+
+/* A number of bytes that may end in k, m or g. */
+static bool
+read_bytes(const char *option, char *text, size_t min, size_t *bytes)
+{
+    static const char units[] = "kmg";
+    size_t len = strlen(text);
+    const char *unit = len > 1 ? strchr(units, text[len - 1]) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (unit)
+        text[len - 1] = '\0';
+    bool good = read_count(option, text, shift ? 1 : min, MAX_TRANSFER_BYTES >> shift, bytes);
+    *bytes <<= shift;
+    return good;
+}
+
+static bool
+read_digest(bench_transfer *transfer, const char *text)
+{
+    transfer->sha256 = strcmp(text, "sha256") == 0;
+    return transfer->sha256 || strcmp(text, "crc32c") == 0 || refuse("--digest", text, "must be crc32c or sha256");
+}
+
+static const char *const row_kinds[] = {"reader", "iterator", "memory", "walking"}; /* by bench_rows_kind */
+
+const char *
+bench_rows_kind_name(bench_rows_kind kind)
+{
+    return row_kinds[kind];
+}
+
+static bool
+read_rows_kind(bench_transfer *transfer, const char *text)
+{
+    for (size_t i = 0; i < sizeof row_kinds / sizeof row_kinds[0]; i++)
+        if (strcmp(row_kinds[i], text) == 0) {
+            transfer->rows = (bench_rows_kind)i;
+            return true;
+        }
+    return refuse("--source", text, "must be reader, iterator, memory or walking");
+}
+
+/* The options of transfers; false also for any other. */
+static bool
+read_transfer_option(bench_transfer *transfer, int option, char *value)
+{
+    switch (option) {
+    case BYTES:
+        return read_bytes("--bytes", value, 1 << 20, &transfer->bytes);
+    case PARTS:
+        return read_levels("--parts", value, transfer->parts, &transfer->part_level_count);
+    case PART_BYTES:
+        return read_bytes("--part-bytes", value, 4096, &transfer->part_bytes);
+    case DIGEST:
+        return read_digest(transfer, value);
+    case SOURCE:
+        return read_rows_kind(transfer, value);
+    case DELETED:
+        return read_count("--deleted", value, 0, 99, &transfer->deleted_percent);
+    case GRAPH_ONLY:
+        return transfer->graph_only = true;
+    case OUT:
+        transfer->out = value;
+        return true;
+    default:
+        return false; /* getopt has told what is wrong */
+    }
 }
 
 static bool
@@ -211,7 +307,7 @@ read_number_option(bench_options *options, int option, char *value)
     case RATE:
         return read_real("--rate", value, 1e7, &options->rate);
     default:
-        return false; /* getopt has told what is wrong */
+        return read_transfer_option(&options->transfer, option, value);
     }
 }
 
@@ -229,7 +325,7 @@ read_option(bench_options *options, int option, char *value)
         options->api_key = value;
         return true;
     case IN_FLIGHT:
-        return read_levels(options, value);
+        return read_levels("--in-flight", value, options->levels, &options->level_count);
     case WITH_VALUES:
         return options->with_values = true;
     case WITH_METADATA:
@@ -265,7 +361,8 @@ bench_options_parse(bench_options *options, int argc, char **argv, const char *h
                                .processes = 1,
                                .weights = {10, 70, 15, 5},
                                .zipfian = true,
-                               .id_count = 10000};
+                               .id_count = 10000,
+                               .transfer.bytes = (size_t)1 << 30};
     *exit_code = EXIT_USAGE;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         if (option == HELP) {
@@ -279,6 +376,10 @@ bench_options_parse(bench_options *options, int argc, char **argv, const char *h
     if (optind + 1 != argc)
         return refuse("argument", optind < argc ? argv[optind + 1] : "", "name one scenario; see --help");
     options->scenario = argv[optind];
+    if (strcmp(options->scenario, "upload") == 0 || strcmp(options->scenario, "download") == 0) {
+        options->seconds = MAX_SECONDS; /* of a fixed size */
+        options->warm_up_s = 0;
+    }
     return true;
 }
 
@@ -293,6 +394,8 @@ static const struct {
     {"scale", {1, 10, 100, 1000, 10000}},
     {"channels", {1, 2, 4, 8, 16}},
     {"decode", {4}},
+    {"upload", {4}},
+    {"download", {4}},
     {NULL, {32}},
 };
 
@@ -310,6 +413,30 @@ bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVEL
     for (; count < BENCH_MAX_LEVELS && from[count] > 0; count++)
         levels[count] = from[count];
     return count;
+}
+
+static uint64_t
+whole_rows(uint64_t bytes, uint64_t row_bytes)
+{
+    return (bytes + row_bytes - 1) / row_bytes * row_bytes;
+}
+
+size_t
+bench_options_part_bytes(const bench_options *options, uint64_t part_bytes[BENCH_MAX_LEVELS])
+{
+    const bench_transfer *transfer = &options->transfer;
+    uint64_t row = options->dimension * sizeof(float), all = bench_options_rows(options) * row;
+    part_bytes[0] = whole_rows(transfer->part_bytes > 0 ? transfer->part_bytes : PART_BYTES_DEFAULT, row);
+    for (size_t i = 0; i < transfer->part_level_count; i++)
+        part_bytes[i] = whole_rows((all + transfer->parts[i] - 1) / transfer->parts[i], row);
+    return transfer->part_level_count > 0 ? transfer->part_level_count : 1;
+}
+
+uint64_t
+bench_options_rows(const bench_options *options)
+{
+    uint64_t rows = options->transfer.bytes / (options->dimension * sizeof(float));
+    return rows > 0 ? rows : 1;
 }
 
 size_t

@@ -18,6 +18,27 @@ typedef struct bench_weights {
     unsigned del;
 } bench_weights;
 
+/* Where the vectors of an upload come from. */
+typedef enum bench_rows_kind {
+    BENCH_ROWS_READER,   /* made when they are asked for, in any order */
+    BENCH_ROWS_ITERATOR, /* made one after the other */
+    BENCH_ROWS_MEMORY,   /* lent */
+    BENCH_ROWS_WALKING   /* each part walks from the first document to its own first one, as a doc iterator has to */
+} bench_rows_kind;
+
+/* Of the scenarios upload and download. */
+typedef struct bench_transfer {
+    size_t bytes;                   /* of the vectors */
+    size_t part_bytes;              /* 0: as many bytes as `parts` say */
+    size_t parts[BENCH_MAX_LEVELS]; /* into how many the vectors are cut, one measurement each */
+    size_t part_level_count;        /* 0: parts of 8 MiB */
+    bool sha256;                    /* the digest; else crc32c */
+    bench_rows_kind rows;
+    size_t deleted_percent; /* of the documents; they are not uploaded */
+    bool graph_only;        /* download */
+    const char *out;        /* download: the file; NULL: one in TMPDIR, which is removed */
+} bench_transfer;
+
 typedef struct bench_options {
     const char *scenario;
     const char *endpoint;            /* "host:port" */
@@ -44,6 +65,7 @@ typedef struct bench_options {
     bench_weights weights;
     bool zipfian;    /* ids of the mixed load */
     size_t id_count; /* how many different ids there are */
+    bench_transfer transfer;
     bool json;
     const char *settings[BENCH_MAX_SETTINGS]; /* "name=value", properties of vecmux */
     size_t setting_count;
@@ -59,6 +81,18 @@ bench_options_parse(bench_options *options, int argc, char **argv, const char *h
 /* The --in-flight numbers, or those that the scenario has by default; how many there are. */
 size_t
 bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVELS]);
+
+/* Bytes of a part for each measurement of a transfer: whole vectors. How many there are. */
+size_t
+bench_options_part_bytes(const bench_options *options, uint64_t part_bytes[BENCH_MAX_LEVELS]);
+
+/* "reader", ... Static. */
+const char *
+bench_rows_kind_name(bench_rows_kind kind);
+
+/* How many vectors a transfer has. */
+uint64_t
+bench_options_rows(const bench_options *options);
 
 /* How many vectors one upsert carries. */
 size_t

@@ -25,6 +25,12 @@ settings_json(const bench_options *options)
         json_pack("[i,i,i,i]", (int)weights->upsert, (int)weights->query, (int)weights->fetch, (int)weights->del));
     json_object_set_new(settings, "ids", json_string(options->zipfian ? "zipfian" : "uniform"));
     json_object_set_new(settings, "id_count", json_integer((json_int_t)options->id_count));
+    json_object_set_new(settings, "transfer",
+                        json_pack("{s:I, s:s, s:s, s:I, s:b}", "bytes", (json_int_t)options->transfer.bytes, "digest",
+                                  options->transfer.sha256 ? "sha256" : "crc32c", "source",
+                                  bench_rows_kind_name(options->transfer.rows), "deleted_percent",
+                                  (json_int_t)options->transfer.deleted_percent, "graph_only",
+                                  options->transfer.graph_only));
     return settings;
 }
 
@@ -69,6 +75,8 @@ row_json(const bench_row *row)
         (row->user_s + row->system_s) * 1e6 / done, "user_us_per_op", row->user_s * 1e6 / done, "system_us_per_op",
         row->system_s * 1e6 / done, "switches_per_op", (double)row->switches / done, "peak_rss_kb",
         (json_int_t)row->peak_rss_kb, "checksum", row->checksum);
+    if (row->part_count > 0)
+        json_object_set_new(json, "parts", json_integer((json_int_t)row->part_count));
     json_object_set_new(json, "attempts", row->attempts > 0 ? json_integer((json_int_t)row->attempts) : json_null());
     json_object_set_new(json, "allocations_per_op",
                         row->has_allocations ? json_real((double)row->allocations / done) : json_null());

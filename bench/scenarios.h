@@ -26,6 +26,8 @@ bench_scenario bench_mixed;
 bench_scenario bench_channels;
 /* Queries that bring values and metadata: every value read, then every value and all metadata. */
 bench_scenario bench_decode;
+/* Vectors into the server's repository, as a remote build does it; rows by parts. */
+bench_scenario bench_upload;
 
 /* --- what several of them need ------------------------------------------------------------------------------------ */
 

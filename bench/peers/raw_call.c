@@ -53,13 +53,9 @@ channel_new(const bench_options *options, grpc_channel_credentials *credentials)
 }
 
 bool
-raw_channel_open(raw_channel *channel, const bench_options *options)
+raw_channel_connect(raw_channel *channel, const bench_options *options)
 {
     *channel = (raw_channel){0};
-    if (!raw_requests_init(&channel->requests, options)) {
-        fprintf(stderr, "bench: this client has no scenario \"%s\"\n", options->scenario);
-        return false;
-    }
     grpc_init();
     grpc_channel_credentials *credentials = credentials_new(options);
     if (!credentials) {
@@ -69,6 +65,22 @@ raw_channel_open(raw_channel *channel, const bench_options *options)
     channel->queue = grpc_completion_queue_create_for_next(NULL);
     channel->channel = channel_new(options, credentials);
     grpc_channel_credentials_release(credentials);
+    return true;
+}
+
+bool
+raw_channel_open(raw_channel *channel, const bench_options *options)
+{
+    raw_requests requests;
+    if (!raw_requests_init(&requests, options)) {
+        fprintf(stderr, "bench: this client has no scenario \"%s\"\n", options->scenario);
+        *channel = (raw_channel){0};
+        return false;
+    }
+    bool good = raw_channel_connect(channel, options);
+    channel->requests = requests;
+    if (!good)
+        return false;
     channel->method = grpc_channel_register_call(channel->channel, channel->requests.path, NULL, NULL);
     return true;
 }
@@ -106,6 +118,16 @@ raw_call_destroy(raw_call *call)
     grpc_metadata_array_destroy(&call->trailing);
 }
 
+void
+raw_start_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag)
+{
+    grpc_call_error error = grpc_call_start_batch(call, ops, count, tag, NULL);
+    if (error != GRPC_CALL_OK) {
+        fprintf(stderr, "bench: grpc_call_start_batch: %s\n", grpc_call_error_to_string(error));
+        abort();
+    }
+}
+
 static void
 start_batch(raw_call *call)
 {
@@ -119,11 +141,7 @@ start_batch(raw_call *call)
         {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message = {&call->reply}},
         {.op = GRPC_OP_RECV_STATUS_ON_CLIENT,
          .data.recv_status_on_client = {&call->trailing, &call->status, &call->details, NULL}}};
-    grpc_call_error error = grpc_call_start_batch(call->core, ops, sizeof ops / sizeof ops[0], call, NULL);
-    if (error != GRPC_CALL_OK) {
-        fprintf(stderr, "bench: grpc_call_start_batch: %s\n", grpc_call_error_to_string(error));
-        abort();
-    }
+    raw_start_batch(call->core, ops, sizeof ops / sizeof ops[0], call);
 }
 
 void

@@ -31,7 +31,11 @@ typedef struct raw_call {
     size_t reply_bytes; /* of the last reply */
 } raw_call;
 
-/* Connects. False after one line on stderr. */
+/* A channel and its queue, without a method. False after one line on stderr. */
+bool
+raw_channel_connect(raw_channel *channel, const bench_options *options);
+
+/* The same, with the scenario's method and requests. */
 bool
 raw_channel_open(raw_channel *channel, const bench_options *options);
 
@@ -51,6 +55,10 @@ raw_call_start(raw_channel *channel, raw_call *call, uint64_t now_ns);
 /* Drops what came; true if the call succeeded. */
 bool
 raw_call_finish(raw_call *call);
+
+/* Starts the batch; its end is an event with `tag`. Ends the program where the core refuses it. */
+void
+raw_start_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag);
 
 /* "grpc-core 29.0.0" */
 const char *

@@ -51,7 +51,7 @@ RULES = [
     ("src/server", ["public", "core", "wire", "mock", "grpc", "protobuf-c", "pb-c", "isal", "jansson", "sanitizer"]),
     ("src/cli/load", ["public", "cli", "jansson", "zlib", "hdf5"]),
     ("src/cli", ["public", "jansson"]),
-    ("bench/peers", ["public", "bench", "grpc", "openssl", "jansson", "zlib", "protobuf-c", "pb-c", "faiss"]),
+    ("bench/peers", ["public", "bench", "grpc", "openssl", "isal", "jansson", "zlib", "protobuf-c", "pb-c", "faiss"]),
     ("bench", ["public", "jansson", "zlib"]),
     ("bindings", ["public"]),
     ("examples", ["public", "zlib"]),

@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""Uploads of made-up vectors into a repository that discards them: what arrives is all of it, and the client stays small.
+
+usage: test_transfer.py Quick | Whole
+Whole is 10 GB; its memory is looked at from outside all the time.
+"""
+import json
+import os
+import subprocess
+import threading
+import time
+import unittest
+
+import grpc
+
+from build_proto import repository
+from vecmuxd import SLOW, Vecmuxd
+
+MIB = 1 << 20
+LIMIT = 32 * MIB
+RSS_ANON_LIMIT_KB = 64 << 10
+SANITIZED = bool(os.environ.get("VMX_SANITIZE"))
+LIMIT_S = 100 * SLOW
+
+
+def anonymous_kb(pid):
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("RssAnon:")), 0)
+    except OSError:
+        return 0
+
+
+def watch(process, found):
+    while process.poll() is None:
+        found.append(anonymous_kb(process.pid))
+        time.sleep(0.005)
+
+
+class Transfers(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Vecmuxd("--discard-blobs")
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop()[0] == 0
+
+    def received(self):
+        """Bytes of chunks that the server has seen."""
+        with grpc.insecure_channel(self.server.target) as channel:
+            describe = channel.unary_unary(
+                "/vecmux.repository.v1.VectorRepository/DescribeRepository",
+                request_serializer=repository.DescribeRepositoryRequest.SerializeToString,
+                response_deserializer=repository.RepositoryDescription.FromString)
+            return describe(repository.DescribeRepositoryRequest(), timeout=10 * SLOW, wait_for_ready=True).received_bytes
+
+    def run_program(self, program, *arguments):
+        """Its rows, and the largest RssAnon in KiB."""
+        process = subprocess.Popen([*os.environ.get("VMX_EMULATOR", "").split(), os.environ[program], "upload", "--json",
+                                    "--endpoint", self.server.target, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        samples = []
+        watcher = threading.Thread(target=watch, args=(process, samples))
+        watcher.start()
+        try:
+            out, err = process.communicate(timeout=LIMIT_S)
+        finally:
+            process.kill()
+            watcher.join()
+        self.assertEqual((process.returncode, err), (0, ""), out)
+        return json.loads(out)["rows"], max(samples)
+
+    def upload(self, size, *arguments):
+        return self.run_program("VMX_BENCH", "--bytes", size, "--set", f"memory.limit.bytes={LIMIT}", *arguments)
+
+    def check_small(self, size, vectors, *arguments):
+        before = self.received()
+        rows, anonymous = self.upload(size, *arguments)
+        memory = rows[0]["memory"]
+        came = self.received() - before
+        print(f"{size} {' '.join(arguments)}: {rows[0]['payload_mb_per_s']:.0f} MB/s, RssAnon {anonymous} KiB at most, {memory}")
+        self.assertEqual(came, vectors * 768 * 4)
+        self.assertLessEqual(memory["peak_bytes"], LIMIT)
+        self.assertGreater(memory["peak_bytes"], 2 * MIB)
+        self.assertEqual(memory["end_bytes"], 0)
+        if not SANITIZED:
+            self.assertLess(anonymous, RSS_ANON_LIMIT_KB)
+
+
+class Quick(Transfers):
+    def test_memory_stays_small(self):
+        self.check_small("300m", 300 * MIB // 3072)
+        self.check_small("300m", 300 * MIB // 3072, "--driven")
+
+    def test_every_source_gives_the_same_vectors(self):
+        sums = set()
+        for arguments in (["--source", "reader"], ["--source", "iterator"]):
+            sums.add(self.upload("20m", "--parts", "7", *arguments)[0][0]["checksum"])
+        self.assertEqual(len(sums), 1)
+        self.assertEqual(self.upload("20m", "--source", "memory", "--parts", "7")[0][0]["errors"], 0)
+
+    def test_deleted_documents_are_left_out_by_whoever_walks_too(self):
+        arguments = ("--deleted", "40", "--dimension", "64", "--parts", "3,40")
+        ours, walking = (self.upload("20m", *arguments, "--source", source)[0] for source in ("reader", "walking"))
+        self.assertEqual([row["parts"] for row in ours], [3, 40])
+        self.assertEqual([row["checksum"] for row in ours], [row["checksum"] for row in walking])
+        self.assertEqual(len({row["checksum"] for row in ours}), 1)
+        plain = self.upload("20m", "--dimension", "64")[0][0]["checksum"]
+        self.assertAlmostEqual(ours[0]["checksum"] / plain, 1 / 0.6, delta=0.02)  # of every 10 documents 6 are taken
+
+    def test_the_floor_sends_as_much(self):
+        for digest in ("crc32c", "sha256"):
+            before = self.received()
+            rows, _ = self.run_program("VMX_RAW_STREAM", "--bytes", "20m", "--parts", "1,9", "--digest", digest)
+            self.assertEqual([row["operations"] for row in rows], [20, 20])
+            self.assertEqual(self.received() - before, 2 * (20 * MIB // 3072 * 3072))
+            self.assertEqual(self.upload("20m", "--digest", digest)[0][0]["operations"], 20)
+
+
+class Whole(Transfers):
+    @unittest.skipIf(SLOW > 10, "an emulator would take hours")
+    def test_ten_gigabytes_in_little_memory(self):
+        size = 10 << 30 if SLOW == 1 else 1 << 30
+        self.check_small(str(size), size // 3072)
+
+
+if __name__ == "__main__":
+    unittest.main()
