@@ -50,7 +50,8 @@ take_rows(vmx_writer *writer, vmx_arrow_batch *batch, size_t first, loan lent, i
         if (lender == NULL)
             return vmx_error_no_memory(error);
     }
-    vmx_record_source source = {.at = record_at, .data = batch, .count = batch->row_count - first, .first = first};
+    vmx_record_source source = {
+        .at = record_at, .data = batch, .count = batch->row_count - first, .first = first, .at_once = 1};
     vmx_block *of_values = batch->in_place ? lender : NULL;
     vmx_status status = vmx_writer_take_all(writer, &source, of_values, timeout_ms, taken, error);
     if (lender != NULL && (status == VMX_OK || *taken > 0))

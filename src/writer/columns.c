@@ -30,7 +30,8 @@ row_at(const vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error 
     (void)error;
     const vmx_columns *columns = source->data;
     vmx_vector_init(vector, sizeof *vector);
-    vector->id = columns->ids != NULL ? columns->ids[i] : number_id(columns, i, source->text);
+    vector->id =
+        columns->ids != NULL ? columns->ids[i] : number_id(columns, i, source->text + i % VMX_SOURCE_RUN * ID_SIZE);
     vector->values = (vmx_floats){columns->values + i * columns->stride, columns->dimension};
     if (columns->metadata != NULL)
         vector->metadata = columns->metadata[i];
@@ -42,7 +43,7 @@ vmx_writer_put_columns(vmx_writer *writer, const vmx_columns *theirs, int64_t ti
                        vmx_error *error)
 {
     vmx_columns columns;
-    char text[ID_SIZE];
+    char text[VMX_SOURCE_RUN * ID_SIZE];
     vmx_sized_read(&columns, sizeof columns, theirs);
     if (columns.stride == 0)
         columns.stride = columns.dimension;
@@ -56,6 +57,7 @@ vmx_writer_put_columns(vmx_writer *writer, const vmx_columns *theirs, int64_t ti
         return vmx_error_set(error, VMX_ERR_INVALID,
                              "put: a stride of %zu floats is less than the dimension %zu; it is the distance of rows",
                              columns.stride, columns.dimension);
-    vmx_record_source source = {.at = row_at, .data = &columns, .count = columns.count, .text = text};
+    vmx_record_source source = {
+        .at = row_at, .data = &columns, .count = columns.count, .at_once = VMX_SOURCE_RUN, .text = text};
     return vmx_writer_take_all(writer, &source, NULL, timeout_ms, taken, error);
 }

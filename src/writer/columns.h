@@ -8,13 +8,17 @@
 
 #include "core/slice.h"
 
+/* So many records at most are read before the first of them is taken. */
+#define VMX_SOURCE_RUN 16
+
 /* Records in whatever form. */
 typedef struct vmx_record_source {
     vmx_status (*at)(const struct vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error *error);
     void *data;
     size_t count;
-    size_t first; /* the number of record 0, for errors */
-    char *text;   /* scratch of `at`: what it writes lives until the next call */
+    size_t first;   /* the number of record 0, for errors */
+    size_t at_once; /* so many calls of `at` later what the first gave still lives: 1 to VMX_SOURCE_RUN */
+    char *text;     /* scratch of `at` */
 } vmx_record_source;
 
 /* Takes all records, as vmx_writer_put does. `lender` NULL: values are copied. */

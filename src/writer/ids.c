@@ -55,12 +55,6 @@ slot_of(const vmx_ids *ids, uint64_t hash)
     return at;
 }
 
-struct vmx_batch *
-vmx_ids_find(const vmx_ids *ids, uint64_t hash)
-{
-    return ids->capacity > 0 ? ids->slots[slot_of(ids, hash)].batch : NULL;
-}
-
 static bool
 grow(vmx_ids *ids)
 {
@@ -78,15 +72,19 @@ grow(vmx_ids *ids)
     return true;
 }
 
-bool
-vmx_ids_put(vmx_ids *ids, uint64_t hash, struct vmx_batch *batch)
+vmx_ids_slot *
+vmx_ids_seek(vmx_ids *ids, uint64_t hash)
 {
     if (2 * (ids->count + 1) > ids->capacity && !grow(ids))
-        return false;
-    vmx_ids_slot *slot = &ids->slots[slot_of(ids, hash)];
+        return NULL;
+    return &ids->slots[slot_of(ids, hash)];
+}
+
+void
+vmx_ids_set(vmx_ids *ids, vmx_ids_slot *slot, uint64_t hash, struct vmx_batch *batch)
+{
     ids->count += slot->hash == 0;
     *slot = (vmx_ids_slot){hash, batch};
-    return true;
 }
 
 void

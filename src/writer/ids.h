@@ -32,13 +32,22 @@ vmx_ids_free(vmx_ids *ids);
 uint64_t
 vmx_ids_hash(const vmx_ids *ids, vmx_str id);
 
-/* NULL if no unsettled batch holds it. */
-struct vmx_batch *
-vmx_ids_find(const vmx_ids *ids, uint64_t hash);
+/* The id's slot, for vmx_ids_set; its batch is NULL if no unsettled one holds the id. It is lost when the table changes.
+ * NULL when memory is out. */
+vmx_ids_slot *
+vmx_ids_seek(vmx_ids *ids, uint64_t hash);
 
-/* From now on `batch` holds it. False when memory is out. */
-bool
-vmx_ids_put(vmx_ids *ids, uint64_t hash, struct vmx_batch *batch);
+/* From now on `batch` holds it. */
+void
+vmx_ids_set(vmx_ids *ids, vmx_ids_slot *slot, uint64_t hash, struct vmx_batch *batch);
+
+/* The id will be looked for soon: the table is larger than the nearest caches. */
+static inline void
+vmx_ids_prefetch(const vmx_ids *ids, uint64_t hash)
+{
+    if (ids->capacity > 0)
+        __builtin_prefetch(&ids->slots[(size_t)hash & (ids->capacity - 1)], 1);
+}
 
 /* Forgets it, if `batch` still holds it. */
 void

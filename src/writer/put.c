@@ -13,14 +13,26 @@
 /* So many reports may wait for the user before no more vectors are taken: they are not in the memory budget. */
 #define MAX_UNREAD 1024
 
-/* One record on its way into a batch. */
-typedef struct taking {
-    vmx_writer *writer;
+/* Records are checked and measured without the lock, so many at a time, and then taken in one hold of it. */
+#define RUN_RECORDS VMX_SOURCE_RUN
+
+/* A run ends early when its metadata is longer than this: converted, it is not in the memory budget. */
+#define RUN_METADATA_BYTES 65536
+
+/* A record on its way into a batch. */
+typedef struct record {
     vmx_row row;
-    vmx_block *lender;
     size_t copied_bytes;
     uint64_t id_hash;
-    vmx_batch *before;     /* that holds the latest write of the id, as of this look */
+} record;
+
+/* A put on its way: of a run, records [next, count) are to be taken. */
+typedef struct taking {
+    vmx_writer *writer;
+    record run[RUN_RECORDS];
+    size_t next, count;
+    vmx_block *lender;
+    uint64_t now_us;       /* of this hold of the lock */
     size_t reserved_bytes; /* of the budget, not used yet */
     uint64_t deadline_us;
     bool blocks;        /* the caller is ready to wait */
@@ -41,11 +53,11 @@ typedef enum progress {
 /* Whether the open batch can take one more record, by the rules of batches, of ids and of dimensions: a record that is
  * out of line must not spoil the batch of others. */
 static bool
-goes_into(const vmx_writer *writer, const vmx_batch *batch, const taking *t)
+goes_into(const vmx_writer *writer, const vmx_batch *batch, const record *r, const vmx_batch *before)
 {
-    size_t size = batch->size_bytes + vmx_row_bytes(&t->row) + writer->overhead_bytes;
+    size_t size = batch->size_bytes + vmx_row_bytes(&r->row) + writer->overhead_bytes;
     return vmx_batch_has_place(batch) && batch->count < writer->options.batch_vectors &&
-           size <= writer->options.batch_bytes && batch->dimension == t->row.item.values.len && t->before != batch;
+           size <= writer->options.batch_bytes && batch->dimension == r->row.item.values.len && before != batch;
 }
 
 /* As many batches as may be in flight stand ready behind them: more would only wait, be it in memory that is lent. */
@@ -57,30 +69,30 @@ line_is_full(const vmx_writer *writer)
 
 /* What is still needed of the budget for the record; 0: nothing. */
 static size_t
-needed_bytes(const vmx_writer *writer, const taking *t)
+needed_bytes(const vmx_writer *writer, const taking *t, const record *r)
 {
     const vmx_batch *batch = writer->locked.open;
     size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
     vmx_batch none = {0};
-    if (batch != NULL && vmx_batch_has_room(batch, t->copied_bytes))
+    if (batch != NULL && vmx_batch_has_room(batch, r->copied_bytes))
         return 0;
-    size_t slab = vmx_batch_slab_bytes(batch != NULL ? batch : &none, t->copied_bytes, max_bytes);
-    size_t own = batch != NULL ? 0 : vmx_batch_own_bytes(&t->row, max_vectors, max_bytes, t->lender != NULL);
+    size_t slab = vmx_batch_slab_bytes(batch != NULL ? batch : &none, r->copied_bytes, max_bytes);
+    size_t own = batch != NULL ? 0 : vmx_batch_own_bytes(&r->row, max_vectors, max_bytes, t->lender != NULL);
     return own + vmx_memory_block_bytes(slab);
 }
 
 static bool
-open_batch_locked(vmx_writer *writer, taking *t)
+open_batch_locked(vmx_writer *writer, taking *t, const record *r)
 {
     size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
-    vmx_batch *batch = vmx_batch_new(writer->parts.memory, &t->row, max_vectors, max_bytes, t->lender != NULL);
+    vmx_batch *batch = vmx_batch_new(writer->parts.memory, &r->row, max_vectors, max_bytes, t->lender != NULL);
     if (batch == NULL)
         return false;
     t->reserved_bytes -= batch->own_bytes;
     batch->refs = 1;
     batch->seq = writer->locked.next_seq++;
     batch->first = writer->locked.account.taken;
-    batch->dimension = t->row.item.values.len;
+    batch->dimension = r->row.item.values.len;
     batch->linger_us = VMX_NEVER;
     batch->prev = writer->locked.newest;
     if (batch->prev != NULL)
@@ -94,12 +106,12 @@ open_batch_locked(vmx_writer *writer, taking *t)
 
 /* Uses what was reserved: a batch, if there is none open, and a slab. */
 static bool
-make_room_locked(vmx_writer *writer, taking *t)
+make_room_locked(vmx_writer *writer, taking *t, const record *r)
 {
-    if (writer->locked.open == NULL && !open_batch_locked(writer, t))
+    if (writer->locked.open == NULL && !open_batch_locked(writer, t, r))
         return false;
     vmx_batch *batch = writer->locked.open;
-    size_t slab = vmx_batch_slab_bytes(batch, t->copied_bytes, writer->options.batch_bytes);
+    size_t slab = vmx_batch_slab_bytes(batch, r->copied_bytes, writer->options.batch_bytes);
     if (!vmx_batch_add_slab(batch, slab))
         return false;
     t->reserved_bytes -= vmx_memory_block_bytes(slab);
@@ -107,41 +119,58 @@ make_room_locked(vmx_writer *writer, taking *t)
 }
 
 static bool
-append_locked(vmx_writer *writer, taking *t)
+append_locked(vmx_writer *writer, taking *t, const record *r, vmx_ids_slot *slot)
 {
     vmx_batch *batch = writer->locked.open;
-    vmx_batch *before = t->before;
-    uint64_t now_us = vmx_writer_now(writer);
-    if ((before != NULL && !vmx_batch_follow(before, batch)) || !vmx_ids_put(&writer->locked.ids, t->id_hash, batch))
+    if (slot->batch != NULL && !vmx_batch_follow(slot->batch, batch))
         return false;
-    vmx_batch_append(batch, writer->codec, &t->row, t->lender, t->id_hash, now_us);
+    vmx_ids_set(&writer->locked.ids, slot, r->id_hash, batch);
+    vmx_batch_append(batch, writer->codec, &r->row, t->lender, r->id_hash, t->now_us);
     writer->locked.account.taken++;
     if (batch->count == 1 && writer->options.linger_ms >= 0)
-        t->linger_us = batch->linger_us = vmx_deadline_us(now_us, writer->options.linger_ms);
+        t->linger_us = batch->linger_us = vmx_deadline_us(t->now_us, writer->options.linger_ms);
     return true;
 }
 
+/* Takes one record. Nothing but it changes the table of ids meanwhile, so the id's slot is looked for once. */
 static progress
-take_locked(vmx_writer *writer, taking *t, size_t *needed, bool *closed_one)
+take_locked(vmx_writer *writer, taking *t, const record *r, size_t *needed, bool *closed_one)
 {
-    if (writer->locked.closed)
-        return CLOSED;
-    if (writer->locked.unread >= MAX_UNREAD)
-        return NEEDS_READER;
-    t->before = vmx_ids_find(&writer->locked.ids, t->id_hash);
-    if (writer->locked.open != NULL && !goes_into(writer, writer->locked.open, t)) {
+    vmx_ids_slot *slot = vmx_ids_seek(&writer->locked.ids, r->id_hash);
+    if (slot == NULL)
+        return OUT_OF_MEMORY;
+    if (writer->locked.open != NULL && !goes_into(writer, writer->locked.open, r, slot->batch)) {
         *closed_one = writer->locked.open->count > 0;
         if (!vmx_writer_close_batch_locked(writer))
             return OUT_OF_MEMORY;
     }
     if (writer->locked.open == NULL && line_is_full(writer))
         return NEEDS_LINE;
-    *needed = needed_bytes(writer, t);
+    *needed = needed_bytes(writer, t, r);
     if (*needed > t->reserved_bytes)
         return NEEDS_MEMORY;
-    if (*needed > 0 && !make_room_locked(writer, t))
+    if (*needed > 0 && !make_room_locked(writer, t, r))
         return OUT_OF_MEMORY;
-    return append_locked(writer, t) ? TAKEN : OUT_OF_MEMORY;
+    return append_locked(writer, t, r, slot) ? TAKEN : OUT_OF_MEMORY;
+}
+
+/* Takes of the run what can be taken without waiting, and without keeping a batch waiting that was closed. */
+static progress
+take_run_locked(vmx_writer *writer, taking *t, size_t *needed, bool *closed_one)
+{
+    progress made = TAKEN;
+    if (writer->locked.closed)
+        return CLOSED;
+    if (writer->locked.unread >= MAX_UNREAD)
+        return NEEDS_READER;
+    for (size_t i = t->next; i < t->count; i++)
+        vmx_ids_prefetch(&writer->locked.ids, t->run[i].id_hash);
+    t->now_us = vmx_writer_now(writer);
+    while (made == TAKEN && t->next < t->count && !*closed_one) {
+        made = take_locked(writer, t, &t->run[t->next], needed, closed_one);
+        t->next += made == TAKEN;
+    }
+    return made;
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------------------- */
@@ -282,39 +311,38 @@ wait_for_line(taking *t, vmx_error *error)
 
 /* --- putting ------------------------------------------------------------------------------------------------------- */
 
+/* Takes the run, or what can be had of it. */
 static vmx_status
-take(taking *t, vmx_error *error)
+take_run(taking *t, vmx_error *error)
 {
     vmx_writer *writer = t->writer;
-    for (;;) {
+    vmx_status status = VMX_OK;
+    while (t->next < t->count && status == VMX_OK) {
         size_t needed = 0;
         bool closed_one = false;
         pthread_mutex_lock(&writer->lock);
-        progress made = take_locked(writer, t, &needed, &closed_one);
+        progress made = take_run_locked(writer, t, &needed, &closed_one);
         pthread_mutex_unlock(&writer->lock);
         if (closed_one)
             vmx_writer_service(writer);
-        vmx_status status = VMX_OK;
-        if (made == TAKEN)
-            return VMX_OK;
         if (made == NEEDS_MEMORY)
             status = get_memory(t, needed, error);
         else if (made == NEEDS_READER)
             status = wait_for_reader(t, error);
         else if (made == NEEDS_LINE)
             status = wait_for_line(t, error);
-        else
-            return made == CLOSED ? vmx_error_set(error, VMX_ERR_CLOSED, "put: the writer is closed")
-                                  : vmx_error_no_memory(error);
-        if (status != VMX_OK)
-            return status;
+        else if (made == CLOSED)
+            status = vmx_error_set(error, VMX_ERR_CLOSED, "put: the writer is closed");
+        else if (made == OUT_OF_MEMORY)
+            status = vmx_error_no_memory(error);
     }
+    return status;
 }
 
 static vmx_status
-check_size(const vmx_writer *writer, const taking *t, size_t i, vmx_error *error)
+check_size(const vmx_writer *writer, const record *r, size_t i, vmx_error *error)
 {
-    size_t size = vmx_row_bytes(&t->row) + writer->overhead_bytes, max_bytes = writer->options.batch_bytes;
+    size_t size = vmx_row_bytes(&r->row) + writer->overhead_bytes, max_bytes = writer->options.batch_bytes;
     if (size <= max_bytes)
         return VMX_OK;
     return vmx_error_set(error, VMX_ERR_TOO_LARGE,
@@ -322,22 +350,53 @@ check_size(const vmx_writer *writer, const taking *t, size_t i, vmx_error *error
                          max_bytes);
 }
 
+/* The name is only made for a vector that fails. */
 static vmx_status
-prepare(taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch, vmx_error *error)
+measure(const vmx_writer *writer, const vmx_vector *vector, size_t i, vmx_arena *scratch, vmx_row *row,
+        vmx_error *error)
 {
-    vmx_writer *writer = t->writer;
-    vmx_arena_reset(scratch);
-    vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
-    if (status != VMX_OK)
-        return status;
+    if (writer->codec->measure(&writer->target, vector, "", scratch, row, NULL) == VMX_OK)
+        return VMX_OK;
     char what[sizeof WHAT + VMX_DECIMAL_DIGITS] = WHAT;
     what[sizeof WHAT - 1 + vmx_decimal_write(i, what + sizeof WHAT - 1)] = '\0';
-    status = writer->codec->measure(&writer->target, vector, what, scratch, &t->row, error);
+    return writer->codec->measure(&writer->target, vector, what, scratch, row, error);
+}
+
+static vmx_status
+prepare(const taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch, record *r, vmx_error *error)
+{
+    const vmx_writer *writer = t->writer;
+    vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
+    if (status == VMX_OK)
+        status = measure(writer, vector, i, scratch, &r->row, error);
     if (status != VMX_OK)
         return status;
-    t->copied_bytes = vmx_batch_copied_bytes(&t->row, t->lender);
-    t->id_hash = vmx_ids_hash(&writer->locked.ids, vector->id);
-    return check_size(writer, t, i, error);
+    r->copied_bytes = vmx_batch_copied_bytes(&r->row, t->lender);
+    r->id_hash = vmx_ids_hash(&writer->locked.ids, vector->id);
+    return check_size(writer, r, i, error);
+}
+
+/* Prepares records from `i` on: a run of them, or those before a bad one. */
+static vmx_status
+prepare_run(taking *t, const vmx_record_source *source, size_t i, vmx_arena *scratch, vmx_error *error)
+{
+    size_t limit = source->at_once < source->count - i ? source->at_once : source->count - i;
+    size_t metadata_bytes = 0;
+    vmx_status status = VMX_OK;
+    vmx_arena_rewind(scratch);
+    t->next = t->count = 0;
+    while (t->count < limit && metadata_bytes <= RUN_METADATA_BYTES) {
+        vmx_vector vector;
+        size_t at = i + t->count;
+        status = source->at(source, at, &vector, error);
+        if (status == VMX_OK)
+            status = prepare(t, &vector, source->first + at, scratch, &t->run[t->count], error);
+        if (status != VMX_OK)
+            break;
+        metadata_bytes += vector.metadata.len;
+        t->count++;
+    }
+    return status;
 }
 
 vmx_status
@@ -349,17 +408,19 @@ vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_blo
     vmx_arena scratch = {0};
     vmx_status status = VMX_OK;
     size_t i = 0;
-    taking t = {.writer = writer, .lender = lender, .blocks = timeout_ms > 0, .linger_us = VMX_NEVER};
+    taking t;
+    t.writer = writer;
+    t.lender = lender;
+    t.reserved_bytes = 0;
+    t.blocks = timeout_ms > 0;
+    t.linger_us = VMX_NEVER;
     t.deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);
-    for (; i < source->count && status == VMX_OK; i++) {
-        vmx_vector vector;
-        status = source->at(source, i, &vector, error);
+    while (i < source->count && status == VMX_OK) {
+        vmx_status sound = prepare_run(&t, source, i, &scratch, error);
+        status = take_run(&t, error);
+        i += t.next;
         if (status == VMX_OK)
-            status = prepare(&t, &vector, source->first + i, &scratch, error);
-        if (status == VMX_OK)
-            status = take(&t, error);
-        if (status != VMX_OK)
-            break;
+            status = sound;
     }
     vmx_memory_release(writer->parts.memory, t.reserved_bytes);
     vmx_arena_reset(&scratch);
@@ -381,7 +442,8 @@ vector_at(const vmx_record_source *source, size_t i, vmx_vector *vector, vmx_err
 vmx_status
 vmx_writer_put(vmx_writer *writer, const vmx_vectors *vectors, int64_t timeout_ms, size_t *taken, vmx_error *error)
 {
-    vmx_record_source source = {.at = vector_at, .data = (void *)vectors, .count = vectors->count};
+    vmx_record_source source = {
+        .at = vector_at, .data = (void *)vectors, .count = vectors->count, .at_once = VMX_SOURCE_RUN};
     return vmx_writer_take_all(writer, &source, NULL, timeout_ms, taken, error);
 }
 
@@ -395,7 +457,8 @@ vmx_writer_lend(vmx_writer *writer, const vmx_vectors *vectors, void (*release)(
         *taken = 0;
     if (lender == NULL)
         return vmx_error_no_memory(error);
-    vmx_record_source source = {.at = vector_at, .data = (void *)vectors, .count = vectors->count};
+    vmx_record_source source = {
+        .at = vector_at, .data = (void *)vectors, .count = vectors->count, .at_once = VMX_SOURCE_RUN};
     vmx_status status = vmx_writer_take_all(writer, &source, lender, timeout_ms, &count, error);
     if (taken != NULL)
         *taken = count;

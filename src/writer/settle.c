@@ -158,6 +158,20 @@ unlist_locked(vmx_writer *writer, vmx_batch *batch)
         writer->locked.newest = batch->prev;
 }
 
+/* So many slots are on their way into the cache while one is looked at. */
+#define AHEAD 8
+
+static void
+forget_ids_locked(vmx_writer *writer, const vmx_send *send)
+{
+    const vmx_entry *entries = send->batch->entries;
+    for (size_t i = send->from; i < send->to; i++) {
+        if (i + AHEAD < send->to)
+            vmx_ids_prefetch(&writer->locked.ids, entries[i + AHEAD].id_hash);
+        vmx_ids_drop(&writer->locked.ids, entries[i].id_hash, send->batch);
+    }
+}
+
 /* Gives the send's records their outcome; true when nobody needs the batch any more. */
 static bool
 settle_locked(vmx_writer *writer, vmx_send *send, bool stored)
@@ -172,8 +186,7 @@ settle_locked(vmx_writer *writer, vmx_send *send, bool stored)
     } else {
         writer->locked.account.failed += count;
     }
-    for (size_t i = send->from; i < send->to; i++)
-        vmx_ids_drop(&writer->locked.ids, batch->entries[i].id_hash, batch);
+    forget_ids_locked(writer, send);
     batch->unsettled -= count;
     if (batch->unsettled == 0) {
         unblock_locked(writer, batch);
