@@ -6,13 +6,14 @@ from . import sdk, tools
 
 DRIVEN, BACKGROUND = "vecmux driven", "vecmux background"
 RAW, HANDOFF, CPP, PYTHON, H2 = "raw_core", "raw_core_handoff", "grpc++", "python grpcio", "h2load"
+STREAM, WALKING = "raw_stream", "vecmux, parts walked to"
 PINECONE_8, PINECONE_RUST, PINECONE_GO = "pinecone 8 (Python)", "pinecone newest (Rust)", "go-pinecone"
 
 
 @dataclasses.dataclass
 class Check:
     """Wanted: the median over the rounds of ours / other, of a metric, is within a bound. With other None: the value."""
-    metric: str  # "cpu_us_per_op", "ops_per_s", "p50", "allocations_per_op"
+    metric: str  # "cpu_us_per_op", "ops_per_s", "p50", "allocations_per_op", "anonymous_mb"
     other: str
     bound: float
     at_least: bool = False
@@ -46,7 +47,8 @@ def commands(build, groups):
         return lambda: ["/usr/bin/python3", os.path.join(tools.PEERS, name)]
 
     makers = {DRIVEN: program("vecmux-bench", "--driven"), BACKGROUND: program("vecmux-bench"), RAW: program("raw_core"),
-              HANDOFF: program("raw_core_handoff"), CPP: program("grpcpp"), PYTHON: script("python_grpcio.py"),
+              HANDOFF: program("raw_core_handoff"), STREAM: program("raw_stream"),
+              WALKING: program("vecmux-bench", "--driven", "--source", "walking"), CPP: program("grpcpp"), PYTHON: script("python_grpcio.py"),
               H2: script("h2load.py"), PINECONE_GO: lambda: sdk.go_client(build),
               PINECONE_8: lambda: sdk.python_client(build, "pinecone-8", "pinecone[grpc]==8.1.2"),
               PINECONE_RUST: lambda: sdk.python_client(build, "pinecone-newest", "pinecone")}
@@ -72,6 +74,11 @@ QUERY_BACKGROUND = Group("query-background", "The same, completions handed over 
 LATENCY = Group("latency", "Queries one after the other, each waited for", "latency", [DRIVEN, RAW, CPP, PYTHON, BACKGROUND],
                 checks=[Check("p50", RAW, 1.05), cpu(CPP, 1.0)])
 
+UPLOAD = Group("upload", "2 GiB of made-up vectors into a repository that discards them, 4 parts of 8 MiB at a time, crc32c; an "
+               "operation is a MiB", "upload", [DRIVEN, BACKGROUND, STREAM],
+               ["--bytes", "2g", "--set", "memory.limit.bytes=32m"], ["--discard-blobs"],
+               [rate(STREAM, 0.85), Check("anonymous_mb", None, 64.0)])
+
 DEFAULT = [
     QUERY,
     QUERY_BACKGROUND,
@@ -88,6 +95,10 @@ DEFAULT = [
     Group("load", "The bulk writer, 610 vectors of 768 values to a batch of 1.9 MB, 8 in flight, lent", "load", [BACKGROUND, DRIVEN, RAW],
           ["--in-flight", "8", "--lend"], checks=[rate(RAW, 0.85), cpu(RAW, 1.25)]),
     Group("load-copied", "The same, copied once", "load", [BACKGROUND, RAW], ["--in-flight", "8"]),
+    UPLOAD,
+    Group("upload-parts", "512 MiB of made-up vectors of 128 values, beside them 40 % deleted documents, cut into 4 to 1,024 parts",
+          "upload", [DRIVEN, WALKING], ["--bytes", "512m", "--dimension", "128", "--deleted", "40", "--parts", "4,16,64,256,1024"],
+          ["--discard-blobs"], [rate(WALKING, 1.2, 2), rate(WALKING, 2.5, 3), rate(WALKING, 5, 4)], rounds=3),
     Group("decode", "Replies of 100 matches with 768 values and metadata, every value read, 4 in flight", "decode",
           [DRIVEN, CPP, RAW, PYTHON, PINECONE_8], ["--in-flight", "4"], ["--discard-reply", "100,768,metadata"],
           [Check("cpu_us_per_op", CPP, 0.5, floor=RAW), cpu(CPP, 0.5), cpu(PINECONE_8, 0.05),
@@ -102,6 +113,8 @@ DEFAULT = [
 # The cell that Pinecone publishes: 10,000 vectors of 1536 values in batches of 100; an operation is a batch, so the time of
 # the whole is that of 100 operations.
 FULL = DEFAULT + [
+    dataclasses.replace(UPLOAD, name="upload-10g", title=UPLOAD.title.replace("2 GiB", "10 GiB"), rounds=3,
+                        arguments=["--bytes", "10g", "--set", "memory.limit.bytes=32m"]),
     Group("pinecone-cell", "Upserts of 100 vectors of 1536 values, as in Pinecone's published figures", "upsert",
           [DRIVEN, CPP, PINECONE_8, PINECONE_RUST, PINECONE_GO],
           ["--dimension", "1536", "--batch", "100", "--in-flight", "1,4,8,16,32"], rounds=3),

@@ -19,6 +19,8 @@ class Settings:
 
 
 def value_of(row, metric):
+    if metric == "anonymous_mb":
+        return row["memory"]["peak_anon_kb"] / 1024 if "memory" in row else None
     return row["latency_us"]["p50"] if metric == "p50" else row[metric]
 
 
@@ -44,6 +46,10 @@ class Result:
 
     def rows(self, client, row):
         return [report["rows"][min(row, len(report["rows"]) - 1)] for report in self.reports[client]]
+
+    def label(self, row):
+        """Of a row, as the first client that could be measured calls it."""
+        return next((self.rows(client, row)[0]["label"] for client in self.clients()), "")
 
     def values(self, client, metric, row=0):
         values = [value_of(found, metric) for found in self.rows(client, row)]

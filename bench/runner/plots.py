@@ -5,10 +5,12 @@ import subprocess
 
 COLOURS = {"vecmux driven": "#0b6e99", "vecmux background": "#58a6c7", "raw_core": "#555555", "raw_core_handoff": "#999999",
            "grpc++": "#c8553d", "python grpcio": "#e0a030", "h2load": "#7a9e48",
+           "raw_stream": "#555555", "vecmux, parts walked to": "#c8553d",
            "pinecone 8 (Python)": "#b5838d", "pinecone newest (Rust)": "#6d597a", "go-pinecone": "#3d8f8a"}
 OTHER_COLOUR = "#8a5fa8"
 NAMES = {"raw_core": "gRPC core, by hand", "raw_core_handoff": "gRPC core, by hand, 2 threads", "grpc++": "gRPC C++",
          "python grpcio": "Python grpcio", "h2load": "h2load (HTTP/2 alone)",
+         "raw_stream": "gRPC core, by hand", "vecmux, parts walked to": "the same, walking to each part (k-NN's way)",
          "pinecone 8 (Python)": "Pinecone 8 (Python)", "pinecone newest (Rust)": "Pinecone newest (Rust)",
          "go-pinecone": "Pinecone (Go)"}
 QUANTILES = ("p50", "p90", "p99", "p99.9", "p99.99")
@@ -107,6 +109,19 @@ set key outside right center""") if series else ""
     return text.replace("with linespoints lw 3 pt 7 ps 0.8", "with lines lw 3")
 
 
+def uploads(results):
+    series = [(client, [(row["parts"], result.values(client, "payload_mb_per_s", i)["median"])
+                        for i, row in enumerate(result.reports[client][0]["rows"])])
+              for result in results if result.group.name == "upload-parts" for client in result.clients()]
+    return series and lines_plot(series, """
+set title 'Upload of 512 MiB, 40 % of the documents deleted (higher is better)'
+set xlabel 'parts'
+set ylabel 'MB / s'
+set logscale x 4
+set yrange [0:*]
+set key bottom left""")
+
+
 def bars_panel(block, result, row, title):
     """Horizontal bars of the CPU of an operation, logarithmic."""
     clients = sorted(result.clients(), key=lambda client: result.values(client, "cpu_us_per_op", row)["median"], reverse=True)
@@ -149,7 +164,8 @@ set multiplot layout {len(panels)},1 title 'Client CPU, logarithmic (shorter is 
 def draw(where, results):
     """Draws what can be drawn; gives [(file name without suffix, title)]."""
     pictures = [("cpu", "Client CPU per operation", cpu, 900, 780), ("throughput", "Throughput by calls in flight", throughput, 900, 520),
-                ("latency", "Latency percentiles", latency, 900, 520), ("memory", "Memory over time", memory, 980, 520)]
+                ("latency", "Latency percentiles", latency, 900, 520), ("memory", "Memory over time", memory, 980, 520),
+                ("uploads", "Rate of an upload by its parts", uploads, 900, 520)]
     drawn = []
     for name, title, make, width, height in pictures:
         script = make(results)

@@ -5,7 +5,7 @@ import os
 from . import plots
 
 METRICS = {"cpu_us_per_op": "client CPU per operation", "ops_per_s": "operations/s", "p50": "median latency",
-           "allocations_per_op": "allocations of ours per operation"}
+           "allocations_per_op": "allocations of ours per operation", "anonymous_mb": "anonymous memory, MiB"}
 
 
 def verdict(results):
@@ -14,6 +14,7 @@ def verdict(results):
         for check in result.group.checks:
             what = METRICS[check.metric] + (f" / {check.other}" if check.other else "")
             what += f", both less {check.floor}" if check.floor else ""
+            what += f", {result.label(check.row)}" if check.row else ""
             wanted = ("at least" if check.at_least else "at most") + f" {check.bound:g}"
             judged = result.judge(check)
             if judged is None:

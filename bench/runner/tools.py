@@ -45,7 +45,7 @@ def build(directory):
     subprocess.run(["cmake", "-S", ROOT, "-B", directory, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
                     "-DVECMUX_BUILD_TESTS=OFF", f"-DVECMUX_BUILD_PEERS={'ON' if peers else 'OFF'}"],
                    check=True, stdout=subprocess.DEVNULL)
-    targets = ["vecmuxd", "vecmux-bench", "raw_core", "raw_core_handoff"] + (["grpcpp"] if peers else [])
+    targets = ["vecmuxd", "vecmux-bench", "raw_core", "raw_core_handoff", "raw_stream"] + (["grpcpp"] if peers else [])
     done = subprocess.run(["ninja", "-C", directory, "--quiet", *targets], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         sys.exit(done.stdout)
@@ -65,15 +65,16 @@ def cpu_ticks(pid):
 
 
 class Sink:
-    """vecmuxd --discard on a free port; `tls` is (certificate, key) or None."""
+    """vecmuxd --discard (unless the arguments have --discard-blobs) on a free port; `tls` is (certificate, key) or None."""
 
     def __init__(self, programs, arguments, tls=None):
         self.directory = tempfile.TemporaryDirectory(prefix="vecmux-bench-")
         port_file = os.path.join(self.directory.name, "port")
         self.log = open(os.path.join(self.directory.name, "log"), "w+", encoding="utf-8")
         security = ["--tls-cert", tls[0], "--tls-key", tls[1]] if tls else []
+        kind = [] if "--discard-blobs" in arguments else ["--discard"]
         self.process = subprocess.Popen(
-            pinned(SERVER_CORE, [os.path.join(programs, "vecmuxd"), "--discard", "--listen", "127.0.0.1:0", "--port-file",
+            pinned(SERVER_CORE, [os.path.join(programs, "vecmuxd"), *kind, "--listen", "127.0.0.1:0", "--port-file",
                                  port_file, *security, *arguments]), stdin=subprocess.DEVNULL, stdout=self.log,
             stderr=self.log)
         limit = time.monotonic() + START_LIMIT_S
