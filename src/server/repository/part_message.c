@@ -29,22 +29,32 @@ take_length(vmx_str *bytes, uint8_t tag, size_t *len)
     return false;
 }
 
-/* A chunk as every encoder writes it: its data, then its crc32c. */
+static bool
+take_crc32c(vmx_str *bytes, vmxd_part_message *message)
+{
+    if (bytes->len < CRC32C_BYTES || (uint8_t)bytes->ptr[0] != TAG_CRC32C)
+        return false;
+    message->crc32c = vmxd_get_u32(bytes->ptr + 1);
+    *bytes = (vmx_str){bytes->ptr + CRC32C_BYTES, bytes->len - CRC32C_BYTES};
+    return message->has_crc32c = true;
+}
+
+/* A chunk as encoders write it: its data, then its crc32c; or, as who knows the crc32c before writes it (vecmux), the
+ * other way round. Unpacking would copy the data. */
 static bool
 read_plain_chunk(vmx_str bytes, vmxd_part_message *message)
 {
     size_t len;
-    if (!take_length(&bytes, TAG_CHUNK, &len) || len != bytes.len || !take_length(&bytes, TAG_DATA, &len))
+    if (!take_length(&bytes, TAG_CHUNK, &len) || len != bytes.len)
+        return false;
+    bool crc_first = take_crc32c(&bytes, message);
+    if (!take_length(&bytes, TAG_DATA, &len))
         return false;
     message->data = (vmx_str){bytes.ptr, len};
     bytes = (vmx_str){bytes.ptr + len, bytes.len - len};
-    message->has_crc32c = bytes.len > 0;
-    if (!message->has_crc32c)
-        return true;
-    if (bytes.len != CRC32C_BYTES || (uint8_t)bytes.ptr[0] != TAG_CRC32C)
-        return false;
-    message->crc32c = vmxd_get_u32(bytes.ptr + 1);
-    return true;
+    if (!crc_first)
+        take_crc32c(&bytes, message);
+    return bytes.len == 0;
 }
 
 /* Anything else that is well-formed. */
