@@ -24,7 +24,7 @@ typedef struct vmx_actor {
 /* It runs from now on. `actor` belongs to the caller, and must stay until it has ended. */
 void
 vmx_actor_begin(vmx_build *build, vmx_actor *actor, void (*stop)(vmx_actor *actor));
-/* It has ended, stopped or not. If it was the last of a build that stops, the clean-up comes. */
+/* It has ended, stopped or not. If it was the last that a build waits for, the build goes on. */
 void
 vmx_actor_end(vmx_build *build, vmx_actor *actor);
 /* For an actor that is one chore: that cannot be stopped, and the actor ends with it. */

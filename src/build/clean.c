@@ -100,7 +100,8 @@ complete(vmx_build *build)
 {
     vmx_build_enter(
         build, build->op.error.code == VMX_OK ? VMX_BUILD_DONE : (vmx_build_phase)atomic_load(&build->phase), 0, 0);
-    vmx_build_finish(build);
+    build->stage = VMX_STAGE_ENDING; /* the stream that told of the build's end may not have ended itself */
+    vmx_build_wind_up(build);
 }
 
 static void

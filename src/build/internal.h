@@ -49,7 +49,8 @@ typedef enum vmx_build_kind {
 typedef enum vmx_build_stage {
     VMX_STAGE_RUNNING,
     VMX_STAGE_STOPPING, /* failed or cancelled: actors end */
-    VMX_STAGE_WINDING   /* the clean-up runs; nothing stops it but its own timeouts */
+    VMX_STAGE_WINDING,  /* the clean-up runs; nothing stops it but its own timeouts */
+    VMX_STAGE_ENDING    /* it has run; a stream that was cancelled may still be ending */
 } vmx_build_stage;
 
 struct vmx_build {
@@ -183,7 +184,7 @@ vmx_build_fail_with(vmx_build *build, vmx_status status, const char *format, ...
 /* The user's cancel. */
 void
 vmx_build_cancel(vmx_op *op);
-/* If it stops, and nothing runs any more, the clean-up comes. */
+/* Nothing runs any more? Then the clean-up comes, of a build that stops, or the end, of one that was cleaned up. */
 void
 vmx_build_wind_up(vmx_build *build);
 /* At the end: makes the reason that a remote build failed for VMX_ERR_FALLBACK, and counts it. */

@@ -26,14 +26,19 @@ run_stop(vmx_task *task)
 {
     vmx_build *build = VMX_OWNER(vmx_build, stop_task, task);
     build->stop_submitted = false;
-    if (build->stage == VMX_STAGE_STOPPING && build->actors == NULL)
+    if (build->actors != NULL)
+        return;
+    if (build->stage == VMX_STAGE_STOPPING)
         vmx_clean_begin(build);
+    else if (build->stage == VMX_STAGE_ENDING)
+        vmx_build_finish(build);
 }
 
 void
 vmx_build_wind_up(vmx_build *build)
 {
-    if (build->stage != VMX_STAGE_STOPPING || build->actors != NULL || build->stop_submitted)
+    bool waits = build->stage == VMX_STAGE_STOPPING || build->stage == VMX_STAGE_ENDING;
+    if (!waits || build->actors != NULL || build->stop_submitted)
         return;
     build->stop_submitted = true;
     build->stop_task.run = run_stop;
