@@ -1,11 +1,28 @@
 /*
  * The end of a build: the server's build is cancelled if nobody waits for it any more, blobs are deleted if they are not
- * wanted any more, files are closed, and the op completes. What goes wrong here changes nothing.
+ * wanted any more, files are closed, and the op completes. What goes wrong here changes nothing; a server that cannot be
+ * reached is asked once.
+ *
+ * A call that was cut off may have taken effect: a build or an upload of which no id has come is looked for by its key.
  */
+#include <stdio.h>
+
 #include "build/internal.h"
 #include "core/error.h"
 
-typedef enum clean_step { STEP_CANCEL = 0, STEP_VECTORS, STEP_IDS, STEP_RESULT, STEP_FILES, STEP_END } clean_step;
+typedef enum clean_step {
+    STEP_FIND_JOB = 0,
+    STEP_CANCEL_JOB,
+    STEP_FIND_VECTORS,
+    STEP_ABORT_VECTORS,
+    STEP_DELETE_VECTORS,
+    STEP_FIND_IDS,
+    STEP_ABORT_IDS,
+    STEP_DELETE_IDS,
+    STEP_DELETE_RESULT,
+    STEP_CLOSE_FILES,
+    STEP_END
+} clean_step;
 
 static void
 step(vmx_build *build);
@@ -28,10 +45,38 @@ deletes_blobs(const vmx_build *build)
 }
 
 static bool
-cancels_job(const vmx_build *build)
+drops(const vmx_build *build, const vmx_upload *upload)
 {
+    return deletes_blobs(build) && !upload->foreign && (upload == &build->vectors || upload->wanted);
+}
+
+static bool
+is_wanted(const vmx_build *build, clean_step which)
+{
+    bool failed = !succeeded(build), job_known = build->build_id[0] != '\0';
     bool waits = build->kind == VMX_BUILD_REMOTE || build->kind == VMX_BUILD_IN_PLACE;
-    return waits && build->build_id[0] != '\0' && !build->job_ended && !succeeded(build);
+    const vmx_upload *upload = which < STEP_FIND_IDS ? &build->vectors : &build->ids;
+    switch (which) {
+    case STEP_FIND_JOB:
+        return failed && build->triggered && !job_known;
+    case STEP_CANCEL_JOB:
+        return failed && waits && job_known && !build->job_ended;
+    case STEP_FIND_VECTORS:
+    case STEP_FIND_IDS:
+        return drops(build, upload) && upload->started_us != 0 && !upload->done && upload->id[0] == '\0';
+    case STEP_ABORT_VECTORS:
+    case STEP_ABORT_IDS:
+        return drops(build, upload) && !upload->done && upload->id[0] != '\0';
+    case STEP_DELETE_VECTORS:
+    case STEP_DELETE_IDS:
+        return drops(build, upload);
+    case STEP_DELETE_RESULT:
+        return deletes_blobs(build);
+    case STEP_CLOSE_FILES:
+        return build->kind == VMX_BUILD_REMOTE && build->worker != NULL;
+    default:
+        return true;
+    }
 }
 
 /* --- the steps ----------------------------------------------------------------------------------------------------- */
@@ -39,7 +84,49 @@ cancels_job(const vmx_build *build)
 static void
 on_step(vmx_ask *ask)
 {
+    vmx_status code = ask->error.code;
+    if (ask->reply == NULL && (code == VMX_ERR_UNAVAILABLE || code == VMX_ERR_DEADLINE))
+        ask->build->unreachable = true;
     step(ask->build);
+}
+
+static void
+on_job_found(vmx_ask *ask)
+{
+    vmx_build *build = ask->build;
+    const vmx_pb_build *job = ask->reply;
+    if (job != NULL) {
+        snprintf(build->build_id, sizeof build->build_id, "%s", job->build_id);
+        build->job_ended = job->state >= BUILD__STATE__STATE_COMPLETED;
+    }
+    on_step(ask);
+}
+
+static void
+find_job(vmx_build *build)
+{
+    Build__GetBuildRequest request;
+    build__get_build_request__init(&request);
+    request.tenant_id = build->settings.tenant;
+    request.idempotency_key = build->settings.key;
+    vmx_ask_start(&build->clean_ask, build, VMX_BUILD_SERVICE "GetBuild", &request.base, &build__build__descriptor,
+                  on_job_found);
+}
+
+static void
+on_vectors_found(vmx_ask *ask)
+{
+    if (ask->reply != NULL)
+        vmx_upload_keep_id(&ask->build->vectors, ask->reply);
+    on_step(ask);
+}
+
+static void
+on_ids_found(vmx_ask *ask)
+{
+    if (ask->reply != NULL)
+        vmx_upload_keep_id(&ask->build->ids, ask->reply);
+    on_step(ask);
 }
 
 static void
@@ -62,15 +149,10 @@ delete_blob(vmx_build *build, const char *name)
                   &repository__delete_blob_response__descriptor, on_step);
 }
 
-/* An upload that was not completed is aborted, a blob deleted. */
 static void
-drop_upload(vmx_build *build, const vmx_upload *upload)
+abort_upload(vmx_build *build, const vmx_upload *upload)
 {
     Repository__AbortUploadRequest request;
-    if (upload->done || upload->id[0] == '\0') {
-        delete_blob(build, upload->name);
-        return;
-    }
     repository__abort_upload_request__init(&request);
     request.upload_id = (char *)(uintptr_t)upload->id;
     vmx_ask_start(&build->clean_ask, build, VMX_REPOSITORY_SERVICE "AbortUpload", &request.base,
@@ -104,33 +186,45 @@ complete(vmx_build *build)
     vmx_build_wind_up(build);
 }
 
+/* Each leads back to `step`, but for the last. */
 static void
-step(vmx_build *build)
+take(vmx_build *build, clean_step which)
 {
-    switch ((clean_step)build->clean_step++) {
-    case STEP_CANCEL:
-        if (cancels_job(build))
-            return cancel_job(build);
-        return step(build);
-    case STEP_VECTORS:
-        if (deletes_blobs(build))
-            return drop_upload(build, &build->vectors);
-        return step(build);
-    case STEP_IDS:
-        if (deletes_blobs(build) && build->ids.wanted)
-            return drop_upload(build, &build->ids);
-        return step(build);
-    case STEP_RESULT:
-        if (deletes_blobs(build))
-            return delete_blob(build, build->settings.result_blob);
-        return step(build);
-    case STEP_FILES:
-        if (build->kind == VMX_BUILD_REMOTE && build->worker != NULL)
-            return vmx_chore_start(&build->download.chore, build, run_files, on_files);
-        return step(build);
+    switch (which) {
+    case STEP_FIND_JOB:
+        return find_job(build);
+    case STEP_CANCEL_JOB:
+        return cancel_job(build);
+    case STEP_FIND_VECTORS:
+        return vmx_upload_ask(&build->vectors, &build->clean_ask, on_vectors_found);
+    case STEP_ABORT_VECTORS:
+        return abort_upload(build, &build->vectors);
+    case STEP_DELETE_VECTORS:
+        return delete_blob(build, build->vectors.name);
+    case STEP_FIND_IDS:
+        return vmx_upload_ask(&build->ids, &build->clean_ask, on_ids_found);
+    case STEP_ABORT_IDS:
+        return abort_upload(build, &build->ids);
+    case STEP_DELETE_IDS:
+        return delete_blob(build, build->ids.name);
+    case STEP_DELETE_RESULT:
+        return delete_blob(build, build->settings.result_blob);
+    case STEP_CLOSE_FILES:
+        return vmx_chore_start(&build->download.chore, build, run_files, on_files);
     case STEP_END:
         complete(build);
     }
+}
+
+/* The next of the steps that is wanted. */
+static void
+step(vmx_build *build)
+{
+    clean_step which;
+    do
+        which = (clean_step)build->clean_step++;
+    while (!is_wanted(build, which) || (build->unreachable && which < STEP_CLOSE_FILES));
+    take(build, which);
 }
 
 void
@@ -139,6 +233,6 @@ vmx_clean_begin(vmx_build *build)
     build->stage = VMX_STAGE_WINDING;
     if (succeeded(build) && build->kind == VMX_BUILD_REMOTE)
         vmx_build_enter(build, VMX_BUILD_CLEAN_UP, 0, 0);
-    build->clean_step = STEP_CANCEL;
+    build->clean_step = STEP_FIND_JOB;
     step(build);
 }

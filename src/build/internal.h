@@ -67,6 +67,7 @@ struct vmx_build {
     vmx_task start_task, post_task, stop_task, memory_task, deadline_task;
     vmx_task buffers_task, buffers_post, memory_post; /* the _post ones run on the loop */
     bool stop_submitted, ended;
+    bool called_off; /* by its caller */
     vmx_timer deadline_timer;
     bool deadline_timed;
 
@@ -91,11 +92,13 @@ struct vmx_build {
     vmx_ask ask; /* of phases that ask one thing after the other */
     vmx_ask clean_ask;
     unsigned clean_step;
+    bool unreachable;     /* no more is asked of the server */
     const char *id_asked; /* of describe and cancel */
     vmx_build_list list;
 
     char build_id[64]; /* "": none yet */
     bool job_ended;
+    bool triggered;            /* it was asked for, and may be there even if no answer came */
     const vmx_pb_build *found; /* of an earlier run, while its result is looked for */
     unsigned generation;       /* of the key; 0: base_key */
     bool adopted;              /* an earlier run has triggered it */

@@ -74,6 +74,8 @@ void
 vmx_build_cancel(vmx_op *op)
 {
     vmx_build *build = VMX_OWNER(vmx_build, op, op);
+    if (build->stage == VMX_STAGE_RUNNING)
+        build->called_off = true;
     vmx_build_fail_with(build, VMX_ERR_CANCELLED, "%s at %s: cancelled", op->name, build->parts.caller->endpoint);
 }
 
@@ -84,7 +86,7 @@ vmx_build_make_fallback(vmx_build *build)
 {
     vmx_error *error = &build->op.error;
     vmx_error why = *error;
-    if (build->kind != VMX_BUILD_REMOTE || why.code == VMX_OK || why.code == VMX_ERR_CANCELLED)
+    if (build->kind != VMX_BUILD_REMOTE || why.code == VMX_OK || build->called_off)
         return;
     build->cause = why.code;
     vmx_error_set(error, VMX_ERR_FALLBACK, "%s (%s): %s; build it locally", build->op.name,

@@ -79,6 +79,7 @@ vmx_trigger_again(vmx_build *build)
     request.expected_memory_bytes = spec->expected_memory_bytes;
     request.deadline_ms = time_left_ms(build);
     request.lease_ms = (uint64_t)build->settings.lease_ms;
+    build->triggered = true;
     vmx_ask_start(&build->ask, build, VMX_BUILD_SERVICE "TriggerBuild", &request.base, &build__build__descriptor,
                   on_triggered);
 }

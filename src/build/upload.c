@@ -128,6 +128,7 @@ adopt_blob(vmx_upload *upload, const vmx_pb_blob *blob)
                 blob->forms[0]->total_bytes == upload->blob.size_bytes &&
                 blob->forms[0]->n_part_digests == upload->part_count;
     if (!same) {
+        upload->foreign = true;
         vmx_build_fail_with(upload->build, VMX_ERR_REJECTED,
                             "build: blob \"%s\" is there with other sizes; use another idempotency_key", upload->name);
         return;
@@ -156,15 +157,43 @@ start_parts(vmx_upload *upload)
             vmx_sender_start(&build->senders[i], build);
 }
 
+void
+vmx_upload_ask(vmx_upload *upload, vmx_ask *ask, void (*answered)(vmx_ask *ask))
+{
+    vmx_build *build = upload->build;
+    begin_request request;
+    repository__begin_upload_request__init(&request);
+    request.name = (char *)(uintptr_t)upload->name;
+    request._total_bytes_case = REPOSITORY__BEGIN_UPLOAD_REQUEST___TOTAL_BYTES_TOTAL_BYTES;
+    request.total_bytes = upload->blob.size_bytes;
+    request.part_bytes = upload->part_bytes;
+    request.digest = (Repository__DigestAlgorithm)build->settings.digest;
+    request.upload_key = build->settings.base_key;
+    vmx_ask_start(ask, build, VMX_REPOSITORY_SERVICE "BeginUpload", &request.base,
+                  &repository__begin_upload_response__descriptor, answered);
+}
+
+bool
+vmx_upload_keep_id(vmx_upload *upload, const begin_response *reply)
+{
+    const pb_upload *found = reply->upload;
+    if (found == NULL || found->part_bytes != upload->part_bytes || strlen(found->upload_id) >= sizeof upload->id)
+        return false;
+    snprintf(upload->id, sizeof upload->id, "%s", found->upload_id);
+    return true;
+}
+
 static void
 on_begun(vmx_ask *ask)
 {
     vmx_upload *upload = VMX_OWNER(vmx_upload, ask, ask);
     vmx_build *build = upload->build;
     const begin_response *reply = ask->reply;
+    bool known = reply != NULL && vmx_upload_keep_id(upload, reply);
     if (vmx_build_halted(build))
         return;
     if (reply == NULL) {
+        upload->foreign = ask->error.grpc_code == VMX_GRPC_ALREADY_EXISTS;
         fail_blob(upload, &ask->error);
         return;
     }
@@ -172,12 +201,10 @@ on_begun(vmx_ask *ask)
         adopt_blob(upload, reply->blob);
         return;
     }
-    if (reply->upload == NULL || reply->upload->part_bytes != upload->part_bytes ||
-        strlen(reply->upload->upload_id) >= sizeof upload->id) {
+    if (!known) {
         vmx_build_fail_with(build, VMX_ERR_PROTOCOL, "build: the server's upload is not the one that was begun");
         return;
     }
-    snprintf(upload->id, sizeof upload->id, "%s", reply->upload->upload_id);
     vmx_upload_note(upload, reply->upload);
     start_parts(upload);
 }
@@ -186,21 +213,12 @@ static void
 begin_blob(vmx_upload *upload)
 {
     vmx_build *build = upload->build;
-    begin_request request;
     if (!cut(upload, vmx_build_part_bytes(build, &upload->blob))) {
         vmx_build_fail_with(build, VMX_ERR_NO_MEMORY, "out of memory");
         return;
     }
     upload->started_us = vmx_build_now(build);
-    repository__begin_upload_request__init(&request);
-    request.name = (char *)(uintptr_t)upload->name;
-    request._total_bytes_case = REPOSITORY__BEGIN_UPLOAD_REQUEST___TOTAL_BYTES_TOTAL_BYTES;
-    request.total_bytes = upload->blob.size_bytes;
-    request.part_bytes = upload->part_bytes;
-    request.digest = (Repository__DigestAlgorithm)build->settings.digest;
-    request.upload_key = build->settings.base_key;
-    vmx_ask_start(&upload->ask, build, VMX_REPOSITORY_SERVICE "BeginUpload", &request.base,
-                  &repository__begin_upload_response__descriptor, on_begun);
+    vmx_upload_ask(upload, &upload->ask, on_begun);
 }
 
 void

@@ -31,6 +31,7 @@ typedef struct vmx_upload {
     uint32_t part_count, parts_left; /* not complete */
     vmx_part *parts;                 /* of vmx_alloc; kept for the splice */
     bool wanted, begun, done;        /* done: the blob is there */
+    bool foreign;                    /* what has the name is not this build's */
     uint64_t started_us;
     vmx_ask ask;
 } vmx_upload;
@@ -62,6 +63,12 @@ typedef struct vmx_sender {
 /* From `begin` on: vmx_upload_done or a failure. */
 void
 vmx_upload_begin(vmx_build *build);
+/* Asks for the upload, which is made, or found if it was begun before. */
+void
+vmx_upload_ask(vmx_upload *upload, vmx_ask *ask, void (*answered)(vmx_ask *ask));
+/* Keeps the id that an answer to that has; false: it is of another upload. */
+bool
+vmx_upload_keep_id(vmx_upload *upload, const Repository__BeginUploadResponse *reply);
 /* A part is complete. */
 void
 vmx_upload_part_done(vmx_upload *upload, uint32_t part);

@@ -380,10 +380,14 @@ void
 vmx_flow_failure(const vmx_flow *flow, const char *what, vmx_error *error)
 {
     const vmx_reply *reply = &flow->reply;
-    vmx_str text = reply->text.len > 0 ? reply->text : VMX_STR("no reason given");
+    bool cut_short = reply->grpc_code == VMX_GRPC_OK; /* an owner that fails has not had all of it */
+    vmx_str text = cut_short             ? VMX_STR("the stream ended too soon")
+                   : reply->text.len > 0 ? reply->text
+                                         : VMX_STR("no reason given");
     bool refused = flow->verdict == VMX_VERDICT_FINAL || flow->verdict == VMX_VERDICT_HOPELESS;
-    vmx_error_set(error, vmx_status_of_grpc(reply->grpc_code), "%s at %s: %s%s%s: %.*s", flow->op->name,
-                  flow->caller->endpoint, what, what[0] != '\0' ? ": " : "", vmx_grpc_code_name(reply->grpc_code),
+    vmx_status code = cut_short ? VMX_ERR_PROTOCOL : vmx_status_of_grpc(reply->grpc_code);
+    vmx_error_set(error, code, "%s at %s: %s%s%s: %.*s", flow->op->name, flow->caller->endpoint, what,
+                  what[0] != '\0' ? ": " : "", vmx_grpc_code_name(reply->grpc_code),
                   (int)(text.len < 300 ? text.len : 300), text.ptr);
     error->grpc_code = reply->grpc_code;
     error->retriable = !refused;

@@ -93,7 +93,8 @@ vmx_flow_cancel(vmx_flow *flow);
 bool
 vmx_flow_pause(vmx_flow *flow);
 
-/* Writes what the end was into `error`: "<operation> at <endpoint>: <what>: <status>: <text>". `what` may be "". */
+/* Writes what the end was into `error`: "<operation> at <endpoint>: <what>: <status>: <text>". `what` may be "". A stream
+ * that ended with OK ended too soon: VMX_ERR_PROTOCOL. */
 void
 vmx_flow_failure(const vmx_flow *flow, const char *what, vmx_error *error);
 
