@@ -13,6 +13,8 @@
 #define MAX_DELAY_MS        3600000
 #define MAX_HOLD            1000000
 #define DISCARD_MATCHES     10
+#define MAX_EXPIRY_S        315360000 /* ten years */
+#define UPLOAD_EXPIRY_MS    86400000
 
 static const char help[] =
     "vecmuxd: a development server that speaks Pinecone's gRPC data plane, with exact search. It keeps everything in\n"
@@ -34,6 +36,8 @@ static const char help[] =
     "log)\n"
     "  --data-sync            with --data: what is answered is on the disk, not only with the kernel\n"
     "  --quota BYTES          of blobs and unfinished uploads; suffixes k, m and g    (no limit)\n"
+    "  --upload-expiry S      unfinished uploads that nobody touches for so many seconds are removed; 0: none (86400)\n"
+    "  --blob-expiry S        the same for blobs that nobody looks at, reads or builds from    (0)\n"
     "  --build-memory BYTES   builds that need more are refused; with a suffix too    (no limit)\n"
     "  --discard-blobs        counts and digests what is uploaded, and stores none of it\n"
     "  --discard              stores nothing: counts calls and answers what was packed before, to measure clients\n"
@@ -59,6 +63,8 @@ enum {
     DATA_SYNC = 'S',
     QUOTA = 'q',
     BUILD_MEMORY = 'M',
+    UPLOAD_EXPIRY = 'U',
+    BLOB_EXPIRY = 'E',
     DISCARD_BLOBS = 'B',
     DISCARD = 'D',
     DISCARD_REPLY = 'R',
@@ -84,6 +90,8 @@ static const struct option long_options[] = {
     {"data-sync", no_argument, NULL, DATA_SYNC},
     {"quota", required_argument, NULL, QUOTA},
     {"build-memory", required_argument, NULL, BUILD_MEMORY},
+    {"upload-expiry", required_argument, NULL, UPLOAD_EXPIRY},
+    {"blob-expiry", required_argument, NULL, BLOB_EXPIRY},
     {"discard-blobs", no_argument, NULL, DISCARD_BLOBS},
     {"discard", no_argument, NULL, DISCARD},
     {"discard-reply", required_argument, NULL, DISCARD_REPLY},
@@ -183,6 +191,10 @@ read_rare_option(parser *self, int option, const char *value)
         repository->quota_bytes = read_bytes(self, "--quota", value);
     else if (option == BUILD_MEMORY)
         self->options->build_memory_bytes = read_bytes(self, "--build-memory", value);
+    else if (option == UPLOAD_EXPIRY)
+        repository->upload_expiry_ms = 1000 * (uint64_t)read_number(self, "--upload-expiry", value, 0, MAX_EXPIRY_S);
+    else if (option == BLOB_EXPIRY)
+        repository->blob_expiry_ms = 1000 * (uint64_t)read_number(self, "--blob-expiry", value, 0, MAX_EXPIRY_S);
     else if (option == DISCARD_BLOBS)
         repository->discards = true;
     else if (option == FAULT)
@@ -284,8 +296,10 @@ bool
 vmxd_options_parse(vmxd_options *options, int argc, char **argv, int *exit_code)
 {
     parser self = {.options = options};
-    *options =
-        (vmxd_options){.listen = "127.0.0.1:5081", .threads = default_threads(), .discard.matches = DISCARD_MATCHES};
+    *options = (vmxd_options){.listen = "127.0.0.1:5081",
+                              .threads = default_threads(),
+                              .discard.matches = DISCARD_MATCHES,
+                              .repository.upload_expiry_ms = UPLOAD_EXPIRY_MS};
     *exit_code = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         if (option == HELP || option == VERSION) {

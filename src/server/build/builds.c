@@ -118,7 +118,7 @@ queue_position(const vmxd_builds *builds, const vmxd_build *build)
 static bool
 describe_result(vmxd_builds *builds, Build__Build *out, bool parts, vmx_arena *arena)
 {
-    vmxd_blob *blob = vmxd_repository_find(builds->options.repository, out->request->result_blob);
+    vmxd_blob *blob = vmxd_repository_peek(builds->options.repository, out->request->result_blob);
     bool mine = blob && strcmp(vmxd_blob_info(blob)->build_id, out->build_id) == 0;
     Repository__Blob *summary = mine && !parts ? vmxd_blob_summary(blob, arena) : NULL;
     const Repository__Blob *told = summary ? summary : mine ? vmxd_blob_info(blob) : NULL;

@@ -8,6 +8,7 @@
 
 #include "core/alloc.h"
 #include "server/message_copy.h"
+#include "server/repository/repository.h"
 
 static const char null_storage[4] = {'n', 'u', 'l', 'l'};
 
@@ -23,6 +24,7 @@ vmxd_blob_adopt(Vmxd__StoredBlob *stored, const char *path, bool discarded)
     blob->stored = stored;
     blob->bytes = stored->blob->forms[0]->total_bytes;
     blob->discarded = discarded;
+    atomic_init(&blob->touched_ms, vmxd_unix_ms());
     snprintf(blob->path, sizeof blob->path, "%s", path);
     return blob;
 }

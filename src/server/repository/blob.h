@@ -17,7 +17,8 @@ typedef struct vmxd_repository vmxd_repository;
 typedef struct vmxd_blob {
     _Atomic unsigned refs;
     Vmxd__StoredBlob *stored;
-    uint64_t bytes; /* of the full form */
+    uint64_t bytes;              /* of the full form */
+    _Atomic uint64_t touched_ms; /* since 1970 */
     char path[VMXD_PATH_BYTES];
     bool discarded; /* nothing of it is stored */
 } vmxd_blob;

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "core/sync.h"
+#include "server/repository/expiry.h"
 #include "server/repository/repository_private.h"
 #include "server/repository/upload.h"
 
@@ -86,13 +88,22 @@ vmxd_repository_take_off(vmxd_repository *repository, const char *name)
 }
 
 vmxd_blob *
-vmxd_repository_find(vmxd_repository *repository, const char *name)
+vmxd_repository_peek(vmxd_repository *repository, const char *name)
 {
     bool found;
     pthread_mutex_lock(&repository->lock);
     size_t at = position(repository, name, &found);
     vmxd_blob *blob = found ? vmxd_blob_ref(repository->blobs[at]) : NULL;
     pthread_mutex_unlock(&repository->lock);
+    return blob;
+}
+
+vmxd_blob *
+vmxd_repository_find(vmxd_repository *repository, const char *name)
+{
+    vmxd_blob *blob = vmxd_repository_peek(repository, name);
+    if (blob)
+        atomic_store(&blob->touched_ms, vmxd_unix_ms());
     return blob;
 }
 
@@ -205,6 +216,8 @@ vmxd_repository_upload(vmxd_repository *repository, const char *upload_id)
         if (strcmp(vmxd_upload_stored(repository->uploads[i])->upload_id, upload_id) == 0)
             found = vmxd_upload_ref(repository->uploads[i]);
     pthread_mutex_unlock(&repository->lock);
+    if (found)
+        vmxd_upload_touch(found);
     return found;
 }
 
@@ -219,6 +232,8 @@ vmxd_repository_upload_of(vmxd_repository *repository, const char *name, const c
             found = vmxd_upload_ref(repository->uploads[i]);
     }
     pthread_mutex_unlock(&repository->lock);
+    if (found)
+        vmxd_upload_touch(found);
     return found;
 }
 
@@ -312,7 +327,8 @@ vmxd_repository_open(const vmxd_repository_options *options, vmxd_status *status
     repository->fd = -1;
     pthread_mutex_init(&repository->lock, NULL);
     pthread_mutex_init(&repository->publishing, NULL);
-    if (!options->directory || load(repository, status))
+    vmx_cond_init(&repository->wake);
+    if ((!options->directory || load(repository, status)) && vmxd_expiry_start(repository, status))
         return repository;
     vmxd_repository_close(repository);
     return NULL;
@@ -323,6 +339,7 @@ vmxd_repository_close(vmxd_repository *repository)
 {
     if (!repository)
         return;
+    vmxd_expiry_stop(repository);
     for (size_t i = 0; i < repository->upload_count; i++)
         vmxd_upload_unref(repository->uploads[i]);
     for (size_t i = 0; i < repository->blob_count; i++)
@@ -333,6 +350,7 @@ vmxd_repository_close(vmxd_repository *repository)
         close(repository->fd);
     pthread_mutex_destroy(&repository->lock);
     pthread_mutex_destroy(&repository->publishing);
+    pthread_cond_destroy(&repository->wake);
     vmx_dealloc(repository->uploads);
     vmx_dealloc(repository->blobs);
     vmx_dealloc(repository);

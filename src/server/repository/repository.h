@@ -26,7 +26,9 @@ typedef struct vmxd_upload vmxd_upload;
 typedef struct vmxd_repository_options {
     const char *directory; /* of --data; NULL: a temporary one, made when it is first needed and removed at the end */
     uint64_t quota_bytes;  /* 0: no limit */
-    bool discards;         /* what is uploaded is counted and digested, and not stored */
+    uint64_t upload_expiry_ms; /* unfinished uploads go that nobody has touched for so long; 0: never */
+    uint64_t blob_expiry_ms;   /* likewise blobs that nobody has looked at, read or built from */
+    bool discards;             /* what is uploaded is counted and digested, and not stored */
 } vmxd_repository_options;
 
 /* Reads what is there. NULL with the reason in `status`. */
@@ -68,9 +70,13 @@ vmxd_repository_describe(vmxd_repository *repository, Repository__RepositoryDesc
 
 /* --- blobs --------------------------------------------------------------------------------------------------------- */
 
-/* A reference, or NULL. */
+/* A reference, or NULL. Touches it. */
 vmxd_blob *
 vmxd_repository_find(vmxd_repository *repository, const char *name);
+
+/* The same, but does not count as touching. */
+vmxd_blob *
+vmxd_repository_peek(vmxd_repository *repository, const char *name);
 
 /* The blob that an upload became; a reference, or NULL. */
 vmxd_blob *
@@ -96,7 +102,7 @@ vmxd_repository_list(vmxd_repository *repository, const char *prefix, const char
 
 /* --- uploads ------------------------------------------------------------------------------------------------------- */
 
-/* References, or NULL. */
+/* References, or NULL. Touch it. */
 vmxd_upload *
 vmxd_repository_upload(vmxd_repository *repository, const char *upload_id);
 vmxd_upload *

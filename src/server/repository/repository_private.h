@@ -22,6 +22,10 @@ struct vmxd_repository {
     size_t upload_count, upload_room; /* locked */
     uint64_t used_bytes;              /* locked */
     _Atomic uint64_t received_bytes, sent_bytes;
+    pthread_t expiry;
+    bool expires;        /* the thread runs */
+    pthread_cond_t wake; /* it is to look at `closing` */
+    bool closing;        /* locked */
 };
 
 /* --- repository.c: the list of blobs ------------------------------------------------------------------------------- */

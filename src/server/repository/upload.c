@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
@@ -15,6 +16,18 @@ const Vmxd__StoredUpload *
 vmxd_upload_stored(const vmxd_upload *upload)
 {
     return upload->stored;
+}
+
+void
+vmxd_upload_touch(vmxd_upload *upload)
+{
+    atomic_store(&upload->touched_ms, vmxd_unix_ms());
+}
+
+uint64_t
+vmxd_upload_touched_ms(const vmxd_upload *upload)
+{
+    return atomic_load(&upload->touched_ms);
 }
 
 vmxd_upload *
@@ -51,6 +64,7 @@ upload_new(vmxd_repository *repository, Vmxd__StoredUpload *stored)
         return NULL;
     }
     atomic_init(&upload->refs, 1);
+    vmxd_upload_touch(upload);
     upload->repository = repository;
     upload->stored = stored;
     upload->data_fd = upload->table_fd = -1;
@@ -224,6 +238,16 @@ load_parts(vmxd_upload *upload, vmxd_status *status)
     return true;
 }
 
+/* A restart is no touch: what counts is when a part was last written. */
+static void
+load_touched(vmxd_upload *upload)
+{
+    struct stat facts;
+    if (fstat(upload->table_fd, &facts) == 0)
+        atomic_store(&upload->touched_ms,
+                     (uint64_t)facts.st_mtim.tv_sec * 1000 + (uint64_t)facts.st_mtim.tv_nsec / 1000000);
+}
+
 vmxd_upload *
 vmxd_upload_load(vmxd_repository *repository, const char *id, vmxd_status *status)
 {
@@ -247,6 +271,7 @@ vmxd_upload_load(vmxd_repository *repository, const char *id, vmxd_status *statu
         return NULL;
     }
     if (open_files(upload, directory, 0, status) && load_parts(upload, status)) {
+        load_touched(upload);
         vmxd_repository_take(repository, upload->total);
         return upload;
     }

@@ -24,6 +24,14 @@ vmxd_upload_ref(vmxd_upload *upload);
 void
 vmxd_upload_unref(vmxd_upload *upload);
 
+/* Somebody wants it: it does not expire yet. */
+void
+vmxd_upload_touch(vmxd_upload *upload);
+
+/* When that was, in milliseconds since 1970. */
+uint64_t
+vmxd_upload_touched_ms(const vmxd_upload *upload);
+
 /* What it was begun with; lives as long as it. */
 const Vmxd__StoredUpload *
 vmxd_upload_stored(const vmxd_upload *upload);

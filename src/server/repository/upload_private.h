@@ -15,6 +15,7 @@ typedef enum vmxd_upload_state {
 
 struct vmxd_upload {
     _Atomic unsigned refs;
+    _Atomic uint64_t touched_ms;
     vmxd_repository *repository;
     Vmxd__StoredUpload *stored;
     char path[VMXD_PATH_BYTES];

@@ -132,6 +132,7 @@ bool
 vmxd_part_writer_chunk(vmxd_part_writer *writer, vmx_str data, const uint32_t *crc32c, vmxd_status *status)
 {
     vmxd_part *part = vmxd_upload_part(writer->upload, writer->number, false);
+    vmxd_upload_touch(writer->upload);
     pthread_mutex_lock(&part->lock);
     bool done = may_write(writer, part, status) && check_chunk(writer, part, data, status) &&
                 reserve(writer->upload, part, part->confirmed + data.len, status);
