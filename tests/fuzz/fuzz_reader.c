@@ -1,7 +1,8 @@
 /*
- * The fuzz target of one file reader (FUZZ_FORMAT, by -D): any bytes as a file, described, read to the end, and read
- * again from the middle. Whatever the bytes are, the reader gives sound rows or one line that says why not. With
- * FUZZ_IMAGE the bytes are the plan of an HDF5 file.
+ * The fuzz target of a file reader: any bytes as a file, described, read to the end, and read again from the middle.
+ * Whatever the bytes are, the reader gives sound rows or one line that says why not. The first byte says which of
+ * FUZZ_FORMATS (names, by -D) the rest is, and whether it is packed by gzip: a packed file that mutation has made has
+ * wrong sums, so what is in it would never be read. With FUZZ_IMAGE the bytes are the plan of an HDF5 file.
  */
 #include "cli/load/reader.h"
 #ifdef FUZZ_IMAGE
@@ -14,8 +15,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
-#define ROWS_MAX 100000 /* of one file: the target is to be quick */
+#define ROWS_MAX   100000 /* of one file: the target is to be quick */
+#define PACKED_MAX 65535  /* what one stored block of deflate takes */
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -33,12 +36,38 @@ check(bool sound, const char *what)
     abort();
 }
 
+static void
+put_le(uint8_t *to, uint32_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        to[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* Packs by gzip (RFC 1952) without making it smaller: one stored block (RFC 1951, 3.2.4), the sum, the size. */
+static size_t
+pack(const uint8_t *data, size_t size, uint8_t *packed)
+{
+    static const uint8_t head[11] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1};
+    memcpy(packed, head, sizeof head);
+    put_le(packed + 11, (uint32_t)size, 2);
+    put_le(packed + 13, ~(uint32_t)size, 2);
+    memcpy(packed + 15, data, size);
+    put_le(packed + 15 + size, (uint32_t)crc32(0, data, (uInt)size), 4);
+    put_le(packed + 19 + size, (uint32_t)size, 4);
+    return size + 23;
+}
+
 /* The bytes as a file without a place on the disk; the same one for every run. */
 static const char *
-make_file(const uint8_t *data, size_t size)
+make_file(const uint8_t *data, size_t size, bool packed)
 {
     static int fd = -1;
     static char path[64];
+    static uint8_t buffer[PACKED_MAX + 23];
+    if (packed && size <= PACKED_MAX) {
+        size = pack(data, size, buffer);
+        data = buffer;
+    }
     if (fd < 0) {
         fd = memfd_create("fuzz", MFD_CLOEXEC);
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
@@ -91,34 +120,44 @@ read_from(load_reader *reader, uint64_t first, size_t max)
 }
 
 static load_reader *
-open_file(const char *path)
+open_file(const load_format *format, const char *path)
 {
     cli_reason reason = {""};
-    load_reader *reader = load_reader_open(load_format_find(FUZZ_FORMAT, NULL), path, "train", &reason);
+    load_reader *reader = load_reader_open(format, path, "train", &reason);
     check(reader || reason.text[0], "no reason");
     return reader;
+}
+
+static void
+check_file(const load_format *format, const char *path, size_t max)
+{
+    load_reader *reader = open_file(format, path);
+    if (!reader)
+        return;
+    uint64_t end = read_from(reader, 0, max);
+    load_reader_close(reader);
+    if (end < 2)
+        return;
+    reader = open_file(format, path);
+    check(reader, "a file that was good before");
+    check(read_from(reader, end / 2, 1000) >= end / 2, "rows that are no more");
+    load_reader_close(reader);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const char *const formats[] = {FUZZ_FORMATS};
+    size_t max = 1 + size % 7;
 #ifdef FUZZ_IMAGE
     static uint8_t image[1u << 20];
     size = hdf5_image(data, size, image, sizeof image);
-    data = image;
+    check_file(load_format_find(formats[0], NULL), make_file(image, size, false), max);
+#else
+    if (size == 0)
+        return 0;
+    const load_format *format = load_format_find(formats[data[0] / 2 % (sizeof formats / sizeof *formats)], NULL);
+    check_file(format, make_file(data + 1, size - 1, data[0] % 2 == 1), max);
 #endif
-    const char *path = make_file(data, size);
-    load_reader *reader = open_file(path);
-    if (!reader)
-        return 0;
-    size_t max = 1 + size % 7;
-    uint64_t end = read_from(reader, 0, max);
-    load_reader_close(reader);
-    if (end < 2)
-        return 0;
-    reader = open_file(path);
-    check(reader, "a file that was good before");
-    check(read_from(reader, end / 2, 1000) >= end / 2, "rows that are no more");
-    load_reader_close(reader);
     return 0;
 }

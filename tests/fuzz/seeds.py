@@ -1,5 +1,8 @@
 #!/usr/bin/python3
 """Writes the seeds of the fuzz targets, small good files. usage: seeds.py DIRECTORY (tests/fuzz/corpus)"""
+import gzip
+import io
+import json
 import os
 import sys
 
@@ -73,46 +76,60 @@ def faiss_files():
         yield name + "-graph-only", whole.replace(storage, b"null")
 
 
-def main():
-    directory = sys.argv[1]
-    array = np.arange(1, 7, dtype="f4").reshape(2, 3)
-
-    def path(form, name):
-        os.makedirs(os.path.join(directory, form), exist_ok=True)
-        return os.path.join(directory, form, name)
-
+def matrices(array):
+    """Seeds of the readers of arrays: target, name, the format's place in the target's list, the file."""
     for dtype in ("f2", "f4", "f8", ">f4", "i1", "u2", ">i8"):
-        with open(path("npy", dtype.replace(">", "be-")), "wb") as file:
-            np.save(file, array.astype(dtype))
-    with open(path("npy", "f4"), "rb") as file:
-        formats.write_gzip(path("npy", "gzip"), file.read())
-    for form, dtype in (("fvecs", "f4"), ("bvecs", "u1"), ("ivecs", "i4")):
-        formats.write_vecs(path(form, "two"), array.astype(dtype))
-    for form, dtype in (("fbin", "f4"), ("u8bin", "u1"), ("i8bin", "i1")):
-        formats.write_bin(path(form, "two"), array.astype(dtype))
+        file = io.BytesIO()
+        np.save(file, array.astype(dtype))
+        yield "npy", dtype.replace(">", "be-"), 0, file.getvalue()
+    for place, (name, dtype) in enumerate((("fvecs", "f4"), ("bvecs", "u1"), ("ivecs", "i4"))):
+        yield "vecs", name, place, formats.vecs_bytes(array.astype(dtype))
+    for place, (name, dtype) in enumerate((("fbin", "f4"), ("u8bin", "u1"), ("i8bin", "i1"))):
+        yield "bin", name, place, formats.bin_bytes(array.astype(dtype))
     for dtype in formats.IDX_TYPES:
-        formats.write_bytes(path("idx", dtype), formats.idx_bytes(array.astype(dtype)))
-    formats.write_gzip(path("idx", "gzip"), formats.idx_bytes(array.astype("uint8").reshape(2, 1, 3)))
-    # plans for hdf5_image.c: library version, what "train" is, axes, type, storage and chunk, lengths, values
+        yield "idx", dtype, 0, formats.idx_bytes(array.astype(dtype))
+    yield "idx", "cube", 0, formats.idx_bytes(array.astype("uint8").reshape(2, 1, 3))
+
+
+def lines():
+    """Seeds of the reader of JSON lines."""
+    yield "jsonl", "records", 0, "".join(json.dumps(line) + "\n" for line in LINES).encode()
+    yield "jsonl", "line-break-in-name", 0, b'{"id":"a","values":[1],"two\\nlines":1}\n'
+    yield "jsonl", "blanks", 0, b'\n \r\n{"id":"x","values":[1]}\r\n\n{"id":'
+
+
+def plans():
+    """Plans for hdf5_image.c: library version, what "train" is, axes, type, storage and chunk, lengths, values."""
     values = bytes(range(64))
-    formats.write_bytes(path("hdf5", "plain"), bytes([0, 3, 2, 0, 0, 1, 1, 4, 3]) + values)
-    formats.write_bytes(path("hdf5", "chunks"), bytes([1, 3, 2, 5, 3, 2, 1, 4, 3]) + values)
-    formats.write_bytes(path("hdf5", "cube"), bytes([0, 4, 3, 8, 2, 1, 1, 1, 5, 2, 2]) + values)
-    formats.write_bytes(path("hdf5", "soft-link"), bytes([0, 0, 2, 3, 1, 1, 1, 4, 3]) + values)
-    formats.write_bytes(path("hdf5", "external-link"), bytes([0, 1]))
-    formats.write_bytes(path("hdf5", "group"), bytes([0, 2]))
-    formats.write_bytes(path("hdf5", "text"), bytes([0, 3, 2, 10, 0, 1, 1, 4, 3]) + values)
-    formats.write_lines(path("jsonl", "records"), LINES)
-    with open(path("jsonl", "records"), "rb") as file:
-        formats.write_gzip(path("jsonl", "gzip"), file.read())
-    formats.write_bytes(path("jsonl", "line-break-in-name"), b'{"id":"a","values":[1],"two\\nlines":1}\n')
-    formats.write_bytes(path("jsonl", "blanks"), b'\n \r\n{"id":"x","values":[1]}\r\n\n{"id":')
+    yield "plain", bytes([0, 3, 2, 0, 0, 1, 1, 4, 3]) + values
+    yield "chunks", bytes([1, 3, 2, 5, 3, 2, 1, 4, 3]) + values
+    yield "cube", bytes([0, 4, 3, 8, 2, 1, 1, 1, 5, 2, 2]) + values
+    yield "soft-link", bytes([0, 0, 2, 3, 1, 1, 1, 4, 3]) + values
+    yield "external-link", bytes([0, 1])
+    yield "group", bytes([0, 2])
+    yield "text", bytes([0, 3, 2, 10, 0, 1, 1, 4, 3]) + values
+
+
+def seeds():
+    """Target, name and content; a reader's first byte is twice the format's place, and 1 more to pack the rest."""
+    for target, name, place, file in [*matrices(np.arange(1, 7, dtype="f4").reshape(2, 3)), *lines()]:
+        yield target, name, bytes([2 * place]) + file
+        yield target, name + "-packed", bytes([2 * place + 1]) + file
+        yield target, name + "-gzip", bytes([2 * place]) + gzip.compress(file, mtime=0)
+    for name, plan in plans():
+        yield "hdf5", name, plan
     for name, reply in replies():
-        formats.write_bytes(path("reply", name), reply)
+        yield "reply", name, reply
     for name, step in (("up", 1), ("down", 255), ("steps", 37), ("zeros", 0)):
-        formats.write_bytes(path("request", name), bytes(i * step % 256 for i in range(600)))
+        yield "request", name, bytes(i * step % 256 for i in range(600))
     for name, file in faiss_files():
-        formats.write_bytes(path("faiss", name), file)
+        yield "faiss", name, file
+
+
+def main():
+    for target, name, content in seeds():
+        os.makedirs(os.path.join(sys.argv[1], target), exist_ok=True)
+        formats.write_bytes(os.path.join(sys.argv[1], target, name), content)
 
 
 main()

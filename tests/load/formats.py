@@ -10,15 +10,20 @@ import numpy as np
 IDX_TYPES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D, "float64": 0x0E}
 
 
+def vecs_bytes(array):
+    return b"".join(struct.pack("<i", len(row)) + row.tobytes() for row in array)
+
+
+def bin_bytes(array):
+    return struct.pack("<II", *array.shape) + array.tobytes()
+
+
 def write_vecs(path, array):
-    with open(path, "wb") as file:
-        for row in array:
-            file.write(struct.pack("<i", len(row)) + row.tobytes())
+    write_bytes(path, vecs_bytes(array))
 
 
 def write_bin(path, array):
-    with open(path, "wb") as file:
-        file.write(struct.pack("<II", *array.shape) + array.tobytes())
+    write_bytes(path, bin_bytes(array))
 
 
 def idx_bytes(array):

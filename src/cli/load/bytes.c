@@ -1,5 +1,7 @@
 #include "bytes.h"
 
+#include "limits.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GZIP_BUFFER (64 * 1024)
-#define READ_MAX    (1u << 20)
+#define READ_MAX (1u << 20)
 
 static bool
 is_packed(int fd)
@@ -23,7 +24,7 @@ open_packed(load_bytes *bytes, cli_reason *reason)
     bytes->gz = gzdopen(bytes->fd, "rb");
     if (!bytes->gz)
         return cli_refuse(reason, "out of memory");
-    gzbuffer(bytes->gz, GZIP_BUFFER);
+    gzbuffer(bytes->gz, LOAD_GZIP_BUFFER);
     bytes->fd = -1;
     bytes->size = LOAD_UNKNOWN;
     return true;
@@ -155,13 +156,13 @@ load_bytes_measure(load_bytes *bytes, cli_reason *reason)
         return true;
     if (!bytes->gz)
         return cli_refuse(reason, "not a regular file; only JSON lines can be read from a stream");
-    char *buffer = malloc(GZIP_BUFFER);
+    char *buffer = malloc(LOAD_GZIP_BUFFER);
     if (!buffer)
         return cli_refuse(reason, "out of memory");
-    size_t got = GZIP_BUFFER;
+    size_t got = LOAD_GZIP_BUFFER;
     bool good = true;
-    while (good && got == GZIP_BUFFER)
-        good = load_bytes_read(bytes, bytes->position, buffer, GZIP_BUFFER, &got, reason);
+    while (good && got == LOAD_GZIP_BUFFER)
+        good = load_bytes_read(bytes, bytes->position, buffer, LOAD_GZIP_BUFFER, &got, reason);
     free(buffer);
     if (good)
         bytes->size = bytes->position;

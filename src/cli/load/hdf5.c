@@ -194,7 +194,7 @@ open_file(hdf5_reader *reader, const char *path, const char *name, cli_reason *r
         return refuse_hdf5(reason, "the file cannot be opened");
     if (!open_array(reader, name, &layout, reason))
         return false;
-    reader->block_rows = load_block_rows(layout.dimension * sizeof(float), layout.dimension);
+    reader->block_rows = load_block_rows(layout.dimension * sizeof(float), layout.dimension, layout.rows);
     reader->floats = malloc(reader->block_rows * layout.dimension * sizeof *reader->floats);
     reader->vectors = malloc(reader->block_rows * sizeof *reader->vectors);
     reader->base.description = (load_description){

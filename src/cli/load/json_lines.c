@@ -3,20 +3,18 @@
  * and one that was no JSON has its line in "text".
  */
 #include "cli/record.h"
+#include "limits.h"
 #include "reader.h"
 #include "text_lines.h"
 
 #include <stdlib.h>
 
-#define BLOCK_RECORDS 256
-#define BLOCK_BYTES   (1u << 20) /* of records; a block ends with the one that passes it */
-
 typedef struct json_reader {
     load_reader base;
     load_text_lines lines;
     uint64_t next; /* row: lines that are blank are none */
-    cli_record records[BLOCK_RECORDS];
-    vmx_vector vectors[BLOCK_RECORDS];
+    cli_record records[LOAD_BLOCK_RECORDS];
+    vmx_vector vectors[LOAD_BLOCK_RECORDS];
     size_t count;      /* records that are owned */
     bool bad;          /* a row that is no record waits to be told */
     vmx_str bad_text;  /* of it; in the lines' buffer */
@@ -130,7 +128,7 @@ static bool
 read_records(json_reader *reader, size_t max, bool *ended, cli_reason *reason)
 {
     size_t bytes = 0;
-    while (reader->count < max && bytes < BLOCK_BYTES && !reader->bad && !*ended) {
+    while (reader->count < max && bytes < LOAD_RECORD_BYTES && !reader->bad && !*ended) {
         vmx_str line;
         load_line kind = next_line(reader, &line, &reader->reason);
         cli_record *record = &reader->records[reader->count];
@@ -159,7 +157,7 @@ load_json_next(load_reader *base, size_t max, load_rows *rows, cli_reason *reaso
     free_records(reader);
     if (reader->bad)
         return tell_bad(reader, rows, reason);
-    if (!read_records(reader, max < BLOCK_RECORDS ? max : BLOCK_RECORDS, &ended, reason))
+    if (!read_records(reader, max < LOAD_BLOCK_RECORDS ? max : LOAD_BLOCK_RECORDS, &ended, reason))
         return LOAD_FAILED;
     rows->first = reader->next;
     if (reader->count == 0)

@@ -1,16 +1,20 @@
 #include "matrix.h"
 
+#include "limits.h"
+
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 size_t
-load_block_rows(size_t stride, size_t dimension)
+load_block_rows(size_t stride, size_t dimension, uint64_t rows)
 {
     size_t by_raw = LOAD_RAW_BYTES / stride;
     size_t by_floats = LOAD_FLOAT_BYTES / (dimension * sizeof(float));
-    size_t rows = by_raw < by_floats ? by_raw : by_floats;
-    return rows < 1 ? 1 : rows > LOAD_BLOCK_ROWS ? LOAD_BLOCK_ROWS : rows;
+    size_t block = by_raw < by_floats ? by_raw : by_floats;
+    block = block < LOAD_BLOCK_ROWS ? block : LOAD_BLOCK_ROWS;
+    block = block < rows ? block : (size_t)rows;
+    return block > 0 ? block : 1;
 }
 
 static bool
@@ -20,7 +24,7 @@ read_header(load_matrix *matrix, load_layout_function *read_layout, cli_reason *
     if (!load_bytes_measure(&matrix->bytes, reason) || !read_layout(&matrix->bytes, layout, reason) ||
         !load_layout_check(layout, matrix->bytes.size, reason))
         return false;
-    matrix->block_rows = load_block_rows(load_layout_stride(layout), layout->dimension);
+    matrix->block_rows = load_block_rows(load_layout_stride(layout), layout->dimension, layout->rows);
     matrix->raw = malloc(matrix->block_rows * load_layout_stride(layout));
     return matrix->raw || cli_refuse(reason, "out of memory");
 }

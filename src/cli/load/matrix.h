@@ -6,11 +6,6 @@
 
 #include "layout.h"
 
-/* Rows in a block: so many that its bytes and the float32 made of them are 3 MiB at most. */
-#define LOAD_BLOCK_ROWS  1024
-#define LOAD_RAW_BYTES   (1u << 20)
-#define LOAD_FLOAT_BYTES (2u << 20)
-
 typedef struct load_matrix {
     load_bytes bytes;
     load_layout layout;
@@ -22,9 +17,9 @@ typedef struct load_matrix {
 typedef bool
 load_layout_function(load_bytes *bytes, load_layout *layout, cli_reason *reason);
 
-/* How many rows of so many bytes and numbers make a block: 1 to LOAD_BLOCK_ROWS. */
+/* How many rows of so many bytes and numbers make a block of a file of `rows`: 1 to LOAD_BLOCK_ROWS (limits.h). */
 size_t
-load_block_rows(size_t stride, size_t dimension);
+load_block_rows(size_t stride, size_t dimension, uint64_t rows);
 
 /* Opens a file, reads its header and checks its size. False with a reason; close it only after true. */
 bool

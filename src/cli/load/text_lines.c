@@ -3,18 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BYTES 16384
-#define READ_BYTES  65536
-#define CUT_BYTES   256 /* of a line that is too long: what is shown of it */
-
 bool
 load_text_lines_open(load_text_lines *lines, const char *path, cli_reason *reason)
 {
     *lines = (load_text_lines){0};
     if (!load_bytes_open(&lines->bytes, path, reason))
         return false;
-    lines->capacity = FIRST_BYTES;
-    lines->buffer = malloc(FIRST_BYTES);
+    lines->capacity = LOAD_LINE_FIRST;
+    lines->buffer = malloc(LOAD_LINE_FIRST);
     if (lines->buffer)
         return true;
     load_text_lines_close(lines);
@@ -51,7 +47,7 @@ fill(load_text_lines *lines, cli_reason *reason)
     if (lines->end == lines->capacity && !grow(lines, reason))
         return false;
     size_t room = lines->capacity - lines->end;
-    room = room < READ_BYTES ? room : READ_BYTES;
+    room = room < LOAD_LINE_READ ? room : LOAD_LINE_READ;
     if (!load_bytes_read(&lines->bytes, lines->bytes.position, lines->buffer + lines->end, room, &got, reason))
         return false;
     lines->end += got;
@@ -75,22 +71,22 @@ hand_out(load_text_lines *lines, vmx_str *line, size_t length, size_t taken)
 static load_line
 skip_long(load_text_lines *lines, vmx_str *line, cli_reason *reason)
 {
-    char *rest = lines->buffer + CUT_BYTES;
+    char *rest = lines->buffer + LOAD_LINE_CUT;
     const char *stop = NULL;
     lines->ahead += LOAD_LINE_MAX;
-    lines->begin = lines->end = CUT_BYTES;
+    lines->begin = lines->end = LOAD_LINE_CUT;
     while (!stop && !lines->ended) {
-        size_t got, room = READ_BYTES;
+        size_t got, room = LOAD_LINE_READ;
         if (!load_bytes_read(&lines->bytes, lines->bytes.position, rest, room, &got, reason))
             return LOAD_LINE_FAILED;
         stop = memchr(rest, '\n', got);
         size_t skipped = stop ? (size_t)(stop - rest) + 1 : got;
         lines->ended = got < room;
         lines->ahead += skipped;
-        lines->begin = CUT_BYTES + skipped;
-        lines->end = CUT_BYTES + got;
+        lines->begin = LOAD_LINE_CUT + skipped;
+        lines->end = LOAD_LINE_CUT + got;
     }
-    *line = (vmx_str){lines->buffer, CUT_BYTES};
+    *line = (vmx_str){lines->buffer, LOAD_LINE_CUT};
     cli_refuse(reason, "a line of more than %u bytes", LOAD_LINE_MAX);
     return LOAD_LINE_TOO_LONG;
 }

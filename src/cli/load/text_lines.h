@@ -5,10 +5,9 @@
 #define VMX_CLI_LOAD_TEXT_LINES_H
 
 #include "bytes.h"
+#include "limits.h"
 
 #include <vecmux/types.h>
-
-#define LOAD_LINE_MAX (1u << 20) /* bytes; a vector of 20,000 numbers has about 400,000 */
 
 typedef struct load_text_lines {
     load_bytes bytes;
