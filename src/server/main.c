@@ -1,4 +1,5 @@
 /* vecmuxd: the development server. */
+#include <malloc.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,7 +12,9 @@
 #include "server/server.h"
 #include "server/service.h"
 
-#define STOP_GRACE_MS 10000
+#define STOP_GRACE_MS   10000
+#define KEPT_FREE_BYTES (64 << 20)
+#define MAPPED_BYTES    (32 << 20)
 
 static vmxd_server_options
 server_options(const vmxd_options *options, vmxd_service *service)
@@ -167,6 +170,15 @@ run(vmxd_options *options, vmxd_status *status)
     return done;
 }
 
+/* Messages of a MiB come and go: without this each is memory from the kernel, cleared page by page, and given back, which
+ * is most of what receiving it costs. */
+static void
+keep_freed_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -174,6 +186,7 @@ main(int argc, char **argv)
     int exit_code;
     if (!vmxd_options_parse(&options, argc, argv, &exit_code))
         return exit_code;
+    keep_freed_memory();
     handle_signals();
     grpc_init();
     vmxd_status status;
