@@ -6,18 +6,20 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<'TEXT'
-usage: scripts/demo.sh [--vectors N] [--queries N]
+usage: scripts/demo.sh [--vectors N] [--queries N] [--build]
 
   --vectors N   how many of the 60,000 training images to load (default: all)
   --queries N   how many queries of each kind, plain and filtered, up to 10,000 (default 1,000)
+  --build       also builds HNSW indexes, one in place and one from a file that is fetched in both forms, and checks them
 TEXT
 }
 
-vectors=60000 queries=1000
+vectors=60000 queries=1000 build=
 while [ $# -gt 0 ]; do
     case $1 in
     --vectors) vectors=${2:?--vectors needs a number} && shift ;;
     --queries) queries=${2:?--queries needs a number} && shift ;;
+    --build) build=yes ;;
     -h | --help) usage && exit 0 ;;
     *) echo "demo.sh: unknown argument \"$1\"; see scripts/demo.sh --help" >&2 && exit 2 ;;
     esac
@@ -27,7 +29,7 @@ done
 scripts/deps.sh
 [ -f build/build.ninja ] || echo "Building vecmux in build/ (once)"
 cmake -S . -B build -G Ninja >/dev/null
-ninja -C build --quiet vecmuxd vecmux-demo
+ninja -C build --quiet vecmuxd vecmux-demo vecmux_cli
 
 scratch=$(mktemp -d)
 server=
@@ -53,9 +55,13 @@ if [ ! -s "$scratch/port" ]; then
     exit 1
 fi
 
-build/bin/vecmux-demo --endpoint "127.0.0.1:$(cat "$scratch/port")" --vectors "$vectors" --queries "$queries" \
+endpoint=127.0.0.1:$(cat "$scratch/port")
+build/bin/vecmux-demo --endpoint "$endpoint" --vectors "$vectors" --queries "$queries" \
     --dump-neighbours "$scratch/neighbours"
 /usr/bin/python3 scripts/check_neighbours.py --vectors "$vectors" --queries 100 "$scratch/neighbours"
+if [ -n "$build" ]; then
+    timeout 240 /usr/bin/python3 scripts/demo_build.py --vecmux build/bin/vecmux --endpoint "$endpoint" --vectors "$vectors"
+fi
 
 kill -TERM "$server"
 code=0

@@ -76,6 +76,19 @@ class DemoTest(ServerCase):
         os.close(main)
         self.assertRegex(text.decode(), r"\r\[#+\] 1,500 of 1,500 vectors  [\d.]+ MB/s  0.0 s left")
 
+    @unittest.skipIf(VECTORS == 60000, "build_fashion builds them")
+    def test_builds(self):
+        self.assertEqual(self.demo(VECTORS).returncode, 0)
+        script = ["/usr/bin/python3", os.path.join(ROOT, "scripts/demo_build.py"), "--endpoint", self.server.endpoint,
+                  "--vecmux", os.environ["VECMUX"], "--queries", str(QUERIES), "--vectors"]
+        done = subprocess.run([*script, str(VECTORS)], capture_output=True, text=True, timeout=240 * SLOW, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stdout.count(": yes"), 4, done.stdout)
+        done = subprocess.run([*script, str(VECTORS // 2)], capture_output=True, text=True, timeout=240 * SLOW,
+                              check=False)
+        self.assertEqual(done.returncode, 1, "half of the neighbours are not in the file")
+        self.assertRegex(done.stdout, r"recall@10 of FAISS in the file .*: NO")
+
     def test_wrong_arguments(self):
         for arguments, code in ((["--vectors", "9"], 2), (["--data", "/nonexistent"], 1), (["--nonsense"], 2)):
             done = self.demo(10, *arguments)
