@@ -1,6 +1,6 @@
 /*
  * server/handlers.h: one handler per RPC. `request` is the unpacked message of the method, in the call's arena; each
- * answers its call, all but Query and the streams before they return.
+ * answers its call, all but Query, CompleteUpload and the streams before they return.
  */
 #ifndef VMXD_HANDLERS_H
 #define VMXD_HANDLERS_H

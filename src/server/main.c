@@ -12,6 +12,7 @@
 #include "server/server.h"
 #include "server/service.h"
 
+#define WORKERS         2
 #define STOP_GRACE_MS   10000
 #define KEPT_FREE_BYTES (64 << 20)
 #define MAPPED_BYTES    (32 << 20)
@@ -143,7 +144,8 @@ open_builds(const vmxd_options *options, vmxd_service *service, vmxd_status *sta
     vmxd_builds_options builds = {options->repository.directory, options->build_memory_bytes, service->repository,
                                   service->store};
     service->builds = service->repository ? vmxd_builds_start(&builds, status) : NULL;
-    return service->builds != NULL;
+    service->workers = service->builds ? vmx_workers_new(WORKERS) : NULL;
+    return service->workers || (service->builds && vmxd_no_memory(status));
 }
 
 static bool
@@ -161,6 +163,9 @@ run(vmxd_options *options, vmxd_status *status)
                                             : serve(options, &service, status);
     if (service.search)
         vmxd_search_stop(service.search);
+    if (service.workers)
+        vmx_workers_stop(service.workers, true);
+    vmx_workers_free(service.workers);
     vmxd_journal_stop(service.journal);
     if (faulty)
         vmxd_fault_server_free(faulty);

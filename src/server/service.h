@@ -4,6 +4,7 @@
 #ifndef VMXD_SERVICE_H
 #define VMXD_SERVICE_H
 
+#include "core/worker.h"
 #include "server/build/builds.h"
 #include "server/call.h"
 #include "server/journal.h"
@@ -21,6 +22,7 @@ typedef struct vmxd_service {
     vmxd_journal *journal; /* NULL: nothing is kept */
     vmxd_repository *repository;
     vmxd_builds *builds;
+    vmx_workers *workers; /* for what waits for the disk */
 } vmxd_service;
 
 /* Answers a call of any method; `service` is a vmxd_service. For vmxd_server_options. */

@@ -130,10 +130,10 @@ vmxd_handle_begin_upload(vmxd_service *service, vmxd_call *call, ProtobufCMessag
         vmxd_upload_unref(upload);
 }
 
-/* --- GetUpload, CompleteUpload, AbortUpload ------------------------------------------------------------------------ */
+/* --- GetUpload, AbortUpload ---------------------------------------------------------------------------------------- */
 
-static bool
-refuse_upload(const char *id, vmxd_status *status)
+bool
+vmxd_refuse_upload(const char *id, vmxd_status *status)
 {
     return vmxd_refuse(status, GRPC_STATUS_NOT_FOUND,
                        "upload_id \"%.*s\": there is no such upload; it was aborted or completed, or never begun here",
@@ -148,29 +148,10 @@ vmxd_handle_get_upload(vmxd_service *service, vmxd_call *call, ProtobufCMessage 
     Repository__Upload *told = NULL;
     vmxd_upload *upload = vmxd_repository_upload(service->repository, request->upload_id);
     if (!upload)
-        refuse_upload(request->upload_id, &status);
+        vmxd_refuse_upload(request->upload_id, &status);
     else if (!(told = vmxd_upload_describe(upload, vmxd_call_arena(call))))
         vmxd_no_memory(&status);
     answer(call, told ? &told->base : NULL, &status);
-    if (upload)
-        vmxd_upload_unref(upload);
-}
-
-void
-vmxd_handle_complete_upload(vmxd_service *service, vmxd_call *call, ProtobufCMessage *message)
-{
-    const Repository__CompleteUploadRequest *request = (const Repository__CompleteUploadRequest *)message;
-    vmxd_status status;
-    vmxd_blob *blob = NULL;
-    vmxd_upload *upload = vmxd_repository_upload(service->repository, request->upload_id);
-    if (upload)
-        vmxd_upload_complete(upload, request, &blob, &status);
-    else
-        refuse_upload(request->upload_id, &status);
-    if (!blob && status.code == GRPC_STATUS_NOT_FOUND) /* a repetition */
-        blob = vmxd_repository_find_uploaded(service->repository, request->upload_id);
-    answer(call, blob ? &vmxd_blob_info(blob)->base : NULL, &status);
-    vmxd_blob_unref(blob);
     if (upload)
         vmxd_upload_unref(upload);
 }

@@ -36,6 +36,10 @@ vmxd_upload_touched_ms(const vmxd_upload *upload);
 const Vmxd__StoredUpload *
 vmxd_upload_stored(const vmxd_upload *upload);
 
+/* NOT_FOUND: no upload has that id (any more). Gives false. */
+bool
+vmxd_refuse_upload(const char *id, vmxd_status *status);
+
 /* In `arena`; NULL when memory is out. */
 Repository__Upload *
 vmxd_upload_describe(vmxd_upload *upload, vmx_arena *arena);
