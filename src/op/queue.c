@@ -21,10 +21,11 @@ struct vmx_queue {
     pthread_cond_t changed;
     struct {
         vmx_op *head, *tail;
-        bool freed;    /* the user has given it back: nothing is queued any more */
-        bool watched;  /* somebody has asked for the descriptor */
-        bool signaled; /* the descriptor is readable */
-        bool woken;    /* vmx_queue_wake, not yet seen */
+        bool freed;     /* the user has given it back: nothing is queued any more */
+        bool watched;   /* somebody has asked for the descriptor */
+        bool signaled;  /* the descriptor is readable */
+        bool woken;     /* vmx_queue_wake, not yet seen */
+        bool was_empty; /* ... and has been filled, and `wakeup` was not called yet */
         size_t pollers;
         size_t count; /* events that wait */
         void (*wakeup)(void *user);
@@ -35,6 +36,10 @@ struct vmx_queue {
 
 /* The queue whose wake-up function runs on this thread. */
 static _Thread_local vmx_queue *waking_here;
+
+/* This thread's round, and the queue that it has filled; holds a reference. */
+static _Thread_local bool in_round;
+static _Thread_local vmx_queue *filled_here;
 
 /* --- the host's list ----------------------------------------------------------------------------------------------- */
 
@@ -213,32 +218,73 @@ call_wakeup(vmx_queue *queue, void (*wakeup)(void *user), void *user)
     pthread_mutex_unlock(&queue->lock);
 }
 
-void
-vmx_queue_push(vmx_queue *queue, vmx_op *op)
+/* Tells whoever waits that the queue was filled. */
+static void
+announce(vmx_queue *queue)
 {
     void (*wakeup)(void *user) = NULL;
     void *user = NULL;
-    vmx_queue_acquire(queue);
     pthread_mutex_lock(&queue->lock);
-    bool dropped = op->detached || queue->locked.freed;
-    if (!dropped) {
-        bool was_empty = queue->locked.head == NULL;
-        link_locked(queue, op);
-        signal_locked(queue);
-        if (queue->locked.pollers > 0)
-            pthread_cond_signal(&queue->changed);
-        if (was_empty && queue->locked.wakeup != NULL) {
-            wakeup = queue->locked.wakeup;
-            user = queue->locked.wakeup_user;
-            queue->locked.wakeups_running++;
-        }
+    signal_locked(queue);
+    if (queue->locked.pollers == 1)
+        pthread_cond_signal(&queue->changed);
+    else if (queue->locked.pollers > 1)
+        pthread_cond_broadcast(&queue->changed);
+    if (queue->locked.was_empty && queue->locked.wakeup != NULL) {
+        wakeup = queue->locked.wakeup;
+        user = queue->locked.wakeup_user;
+        queue->locked.wakeups_running++;
     }
+    queue->locked.was_empty = false;
     pthread_mutex_unlock(&queue->lock);
-    if (dropped && op->queue_owns)
-        vmx_op_release(op);
     if (wakeup != NULL)
         call_wakeup(queue, wakeup, user);
     vmx_queue_release(queue);
+}
+
+static void
+announce_filled(void)
+{
+    vmx_queue *filled = filled_here;
+    filled_here = NULL;
+    if (filled != NULL)
+        announce(filled);
+}
+
+void
+vmx_queue_begin_round(void)
+{
+    in_round = true;
+}
+
+void
+vmx_queue_end_round(void)
+{
+    in_round = false;
+    announce_filled();
+}
+
+void
+vmx_queue_push(vmx_queue *queue, vmx_op *op)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool dropped = op->detached || queue->locked.freed;
+    bool filled = !dropped && filled_here != queue;
+    if (filled)
+        vmx_queue_acquire(queue);
+    if (!dropped) {
+        queue->locked.was_empty |= queue->locked.head == NULL;
+        link_locked(queue, op);
+    }
+    pthread_mutex_unlock(&queue->lock); /* from here on another thread may free the op */
+    if (dropped && op->queue_owns)
+        vmx_op_release(op);
+    if (!filled)
+        return;
+    announce_filled(); /* another one */
+    filled_here = queue;
+    if (!in_round)
+        announce_filled();
 }
 
 void

@@ -33,6 +33,15 @@ vmx_queue_read(vmx_host *host, vmx_queue_figures *figures);
 void
 vmx_queue_push(vmx_queue *queue, vmx_op *op);
 
+/*
+ * What this thread appends within a round is announced to those who wait at its end: one wake-up for all of it. Rounds are
+ * short and never sleep; they do not nest.
+ */
+void
+vmx_queue_begin_round(void);
+void
+vmx_queue_end_round(void);
+
 /* The user frees the op: its event, waiting or still to come, is dropped. */
 void
 vmx_queue_detach(vmx_queue *queue, vmx_op *op);

@@ -64,6 +64,14 @@ cancel_all(vmx_op *ops[MANY])
     }
 }
 
+/* With many under way the last ones wait for the loop to send them, and may be taken back before. */
+static bool
+was_on_its_way(size_t i, vmx_outcome outcome)
+{
+    enum { SENT_AT_ONCE = 8 };
+    return outcome == VMX_OUTCOME_UNKNOWN || (i >= SENT_AT_ONCE && outcome == VMX_OUTCOME_NOT_SENT);
+}
+
 START_TEST(cancel_ends_calls_on_their_way)
 {
     vmx_op *ops[MANY];
@@ -72,7 +80,7 @@ START_TEST(cancel_ends_calls_on_their_way)
     vmx_client_poll(all.client, 50);
     cancel_all(ops);
     for (size_t i = 0; i < MANY; i++) {
-        ck_assert_msg(i % 2 != 0 || vmx_op_error(ops[i])->outcome == VMX_OUTCOME_UNKNOWN, "op %zu: %s", i,
+        ck_assert_msg(i % 2 != 0 || was_on_its_way(i, vmx_op_error(ops[i])->outcome), "op %zu: %s", i,
                       vmx_op_error(ops[i])->message);
         vmx_op_free(ops[i]);
     }

@@ -126,6 +126,7 @@ unref_and_unlock(vmx_grpc_channel *channel)
         channel->idle = stream->next;
         vmx_grpc_stream_free(stream);
     }
+    vmx_grpc_headers_unref(channel->headers);
     vmx_grpc_transport *transport = (vmx_grpc_transport *)channel->base.transport;
     pthread_mutex_destroy(&channel->lock);
     vmx_dealloc(channel);
@@ -256,7 +257,7 @@ find_method(vmx_grpc_channel *channel, const char *name)
 }
 
 vmx_grpc_stream *
-vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const char *method, void **handle)
+vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const vmx_stream_options *options, void **handle)
 {
     pthread_mutex_lock(&channel->lock);
     vmx_grpc_stream *stream = channel->idle;
@@ -267,11 +268,12 @@ vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const char *method, void
         stream = vmx_calloc(1, sizeof *stream);
     }
     if (stream != NULL) {
-        *handle = find_method(channel, method);
+        *handle = find_method(channel, options->method);
         channel->refs++;
         stream->channel = channel;
         stream->call = NULL;
         stream->link = NULL;
+        stream->headers = vmx_grpc_headers_take(&channel->headers, options);
     }
     pthread_mutex_unlock(&channel->lock);
     return stream;

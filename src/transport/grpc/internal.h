@@ -51,9 +51,11 @@ struct vmx_grpc_loop {
     pthread_mutex_t lock;
     /* under lock */
     vmx_timer_heap timers;
-    uint64_t sleep_until_us;  /* when the thread in the queue wakes up by itself; 0 after somebody woke it */
+    uint64_t sleep_until_us;  /* when the thread in the queue wakes up by itself; 0: it is awake, or will be at once */
     vmx_grpc_stream *streams; /* under way, newest first */
     size_t stream_count;
+    vmx_grpc_stream *waiting, **last_waiting; /* to be started, oldest first */
+    size_t waiting_count;
 };
 
 /* `nowhere` is a channel that connects to nothing. NULL when memory is out. */
@@ -118,6 +120,13 @@ vmx_grpc_transport_leave(vmx_grpc_transport *transport);
 
 /* --- channel.c, credentials.c ------------------------------------------------------------------------------------- */
 
+/* A call's headers as the core wants them. Calls of one channel mostly have the same: they share them. */
+typedef struct vmx_grpc_headers {
+    _Atomic size_t refs;
+    size_t count;
+    grpc_metadata items[];
+} vmx_grpc_headers;
+
 enum { VMX_GRPC_METHODS = 32, VMX_GRPC_IDLE_STREAMS = 256 };
 
 typedef struct vmx_grpc_method {
@@ -140,6 +149,7 @@ struct vmx_grpc_channel {
     size_t refs;           /* its streams, and 1 until the watch has ended */
     vmx_grpc_stream *idle; /* structs for the next streams */
     size_t idle_count;
+    vmx_grpc_headers *headers; /* the latest call's; holds a reference; NULL before the first */
     size_t method_count;
     vmx_grpc_method methods[VMX_GRPC_METHODS];
 };
@@ -152,14 +162,23 @@ vmx_grpc_channel_connect(vmx_channel *channel);
 void
 vmx_grpc_channel_close(vmx_channel *channel);
 
-/* Counts a stream in: its struct, used or new (then zeroed), with `channel` set and `call` NULL, and the method's handle
- * (NULL when there are too many methods). NULL when memory is out. */
+/* Counts a stream in: its struct, used or new (then zeroed), with `channel` set, `call` NULL and `headers` (NULL when memory
+ * is out), and the method's handle (NULL when there are too many methods). NULL when memory is out. */
 vmx_grpc_stream *
-vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const char *method, void **handle);
+vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const vmx_stream_options *options, void **handle);
 
 /* Counts a stream out; the channel may be gone afterwards. */
 void
 vmx_grpc_channel_give_stream(vmx_grpc_channel *channel, vmx_grpc_stream *stream);
+
+/* A reference on `options`' headers: the latest ones if they are the same, else new ones, which become the latest. NULL when
+ * memory is out. Channel's lock held. */
+vmx_grpc_headers *
+vmx_grpc_headers_take(vmx_grpc_headers **latest, const vmx_stream_options *options);
+
+/* NULL is no reference. */
+void
+vmx_grpc_headers_unref(vmx_grpc_headers *headers);
 
 /* The credentials for `options`; NULL with `error` set. */
 grpc_channel_credentials *
@@ -217,12 +236,15 @@ struct vmx_grpc_stream {
     bool status_known;
     bool unary;
     bool one_batch; /* see stream.c */
+    bool wait_for_ready;
     bool no_memory; /* the reply could not be kept */
     atomic_bool cancelled;
     vmx_grpc_stream *next_overdue;
 
     /* sending */
     vmx_grpc_tag headers_tag, send_tag;
+    vmx_grpc_headers *headers; /* until it has begun */
+    vmx_grpc_stream *next_waiting;
     grpc_byte_buffer outgoing;
     bool loan_used;
     vmx_grpc_loan loan; /* of the first message */
@@ -246,6 +268,10 @@ void
 vmx_grpc_cancel(vmx_stream *stream);
 void
 vmx_grpc_close(vmx_stream *stream);
+
+/* Starts the batches of a stream whose call exists, and drops one of stream->active, which was kept for that. */
+void
+vmx_grpc_stream_begin(vmx_grpc_stream *stream);
 
 /* Drops one of stream->refs. */
 void
@@ -287,6 +313,16 @@ void
 vmx_grpc_on_overdue_timer(vmx_timer *timer);
 size_t
 vmx_grpc_on_overdue_tag(vmx_grpc_tag *tag, bool ok);
+
+/* --- waiting.c: streams that the loop is to begin ------------------------------------------------------------------- */
+
+/* A new unary stream may wait until the loop begins it, if that is soon and spares work. False: it does not wait. */
+bool
+vmx_grpc_wait_for_loop(vmx_grpc_stream *stream);
+
+/* Begins all that wait. Signals are blocked. */
+void
+vmx_grpc_begin_waiting(vmx_grpc_loop *loop);
 
 /* --- status.c ----------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 #include <grpc/support/time.h>
 
 #include "core/alloc.h"
+#include "op/queue.h"
 #include "transport/grpc/guest.h"
 #include "transport/grpc/internal.h"
 
@@ -189,6 +190,15 @@ handle_completion(vmx_grpc_loop *loop, uint64_t until_us, size_t *handled)
     return true;
 }
 
+/* The thread does not sleep in the queue any more: who starts a call need not wake it. */
+static void
+note_awake(vmx_grpc_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    loop->sleep_until_us = 0;
+    pthread_mutex_unlock(&loop->lock);
+}
+
 /* With that many streams under way more completions are likely there already: taking them now saves the way out and in
  * again. With fewer it would cost a look at the sockets in vain. */
 static bool
@@ -201,7 +211,21 @@ is_busy(vmx_grpc_loop *loop)
     return busy;
 }
 
-/* One round: tasks, timers, completions. True when there is no time for another. */
+/* Completions that are there already. What they append to queues is announced a few at a time: a wake-up for each would
+ * cost more than many a call, and one for all of them would keep the first waiting. */
+static void
+handle_more(vmx_grpc_loop *loop, size_t *handled)
+{
+    enum { FEW = 16 };
+    for (size_t i = 1; i < BURST && is_busy(loop) && handle_completion(loop, 0, handled); i++) {
+        if (i % FEW != 0)
+            continue;
+        vmx_queue_end_round();
+        vmx_queue_begin_round();
+    }
+}
+
+/* One round: tasks, timers, calls that wait for it, completions. True when there is no time for another. */
 static bool
 drive_once(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
 {
@@ -211,11 +235,14 @@ drive_once(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
     bool over = atomic_load_explicit(&loop->woken, memory_order_relaxed) && atomic_exchange(&loop->woken, false);
     if (*handled > 0 || over || atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL)
         until_us = 0;
-    if (!handle_completion(loop, until_us, handled))
-        return over || (deadline_us != VMX_NEVER && vmx_monotonic_us() >= deadline_us);
-    for (size_t i = 1; i < BURST && is_busy(loop) && handle_completion(loop, 0, handled); i++)
-        ;
-    return over;
+    vmx_grpc_begin_waiting(loop);
+    vmx_queue_begin_round();
+    bool came = handle_completion(loop, until_us, handled);
+    note_awake(loop);
+    if (came)
+        handle_more(loop, handled);
+    vmx_queue_end_round();
+    return over || (!came && deadline_us != VMX_NEVER && vmx_monotonic_us() >= deadline_us);
 }
 
 /*
@@ -257,6 +284,7 @@ vmx_grpc_loop_new(vmx_grpc_transport *transport, grpc_channel *nowhere)
     loop->wake_tag.done = on_interrupt;
     loop->overdue_timer.fire = vmx_grpc_on_overdue_timer;
     loop->overdue_tag.done = vmx_grpc_on_overdue_tag;
+    loop->last_waiting = &loop->waiting;
     pthread_mutex_init(&loop->lock, NULL);
     loop->queue = grpc_completion_queue_create_for_next(NULL);
     loop->wake_call = grpc_channel_create_call(nowhere, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue,

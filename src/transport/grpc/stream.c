@@ -52,6 +52,7 @@ drop_call(vmx_grpc_stream *stream)
         grpc_byte_buffer_destroy(stream->incoming);
     grpc_slice_unref(stream->details);
     gpr_free((void *)(uintptr_t)stream->debug_text);
+    vmx_grpc_headers_unref(stream->headers);
     vmx_grpc_stream_unref(stream);
 }
 
@@ -185,45 +186,6 @@ on_status(vmx_grpc_tag *tag, bool ok)
     return told;
 }
 
-/* --- headers ------------------------------------------------------------------------------------------------------- */
-
-enum { INLINE_HEADERS = 8 };
-
-/* The core copies them when the batch starts. */
-typedef struct header_list {
-    size_t count;
-    grpc_metadata *items; /* `first`, or an allocation */
-    grpc_metadata first[INLINE_HEADERS];
-} header_list;
-
-static bool
-make_headers(header_list *list, const vmx_stream_options *options)
-{
-    list->count = options->header_count;
-    list->items = list->first;
-    if (list->count > INLINE_HEADERS)
-        list->items = vmx_calloc(list->count, sizeof *list->items);
-    if (list->items == NULL)
-        return false;
-    for (size_t i = 0; i < list->count; i++) {
-        const vmx_header *header = &options->headers[i];
-        list->items[i].key = grpc_slice_from_copied_buffer(header->key.ptr, header->key.len);
-        list->items[i].value = grpc_slice_from_copied_buffer(header->value.ptr, header->value.len);
-    }
-    return true;
-}
-
-static void
-drop_headers(header_list *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        grpc_slice_unref(list->items[i].key);
-        grpc_slice_unref(list->items[i].value);
-    }
-    if (list->items != list->first)
-        vmx_dealloc(list->items);
-}
-
 /* --- batches ------------------------------------------------------------------------------------------------------ */
 
 /* Starts a batch, which keeps the stream active. A refused one leaves no trace and ends the call with what was wrong. */
@@ -246,14 +208,15 @@ start_batch(vmx_grpc_stream *stream, const grpc_op *ops, size_t count, vmx_grpc_
 }
 
 static grpc_op
-op_headers(const header_list *headers, bool wait_for_ready)
+op_headers(vmx_grpc_stream *stream)
 {
     uint32_t flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
-    if (wait_for_ready)
+    if (stream->wait_for_ready)
         flags |= GRPC_INITIAL_METADATA_WAIT_FOR_READY;
-    return (grpc_op){.op = GRPC_OP_SEND_INITIAL_METADATA,
-                     .flags = flags,
-                     .data.send_initial_metadata = {.count = headers->count, .metadata = headers->items}};
+    return (grpc_op){
+        .op = GRPC_OP_SEND_INITIAL_METADATA,
+        .flags = flags,
+        .data.send_initial_metadata = {.count = stream->headers->count, .metadata = stream->headers->items}};
 }
 
 static grpc_op
@@ -287,10 +250,10 @@ op_status(vmx_grpc_stream *stream)
 static const grpc_op op_half_close = {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT};
 
 static void
-start_unary(vmx_grpc_stream *stream, const header_list *headers, bool wait_for_ready)
+start_unary(vmx_grpc_stream *stream)
 {
-    grpc_op ops[] = {op_headers(headers, wait_for_ready), op_message(stream), op_half_close,
-                     op_receive_headers(stream),          op_receive(stream), op_status(stream)};
+    grpc_op ops[] = {op_headers(stream),         op_message(stream), op_half_close,
+                     op_receive_headers(stream), op_receive(stream), op_status(stream)};
     if (stream->one_batch && start_batch(stream, ops, 6, &stream->status_tag))
         return;
     if (!stream->one_batch)
@@ -299,12 +262,26 @@ start_unary(vmx_grpc_stream *stream, const header_list *headers, bool wait_for_r
 }
 
 static void
-start_streaming(vmx_grpc_stream *stream, const header_list *headers, bool wait_for_ready)
+start_streaming(vmx_grpc_stream *stream)
 {
-    grpc_op send = op_headers(headers, wait_for_ready);
+    grpc_op send = op_headers(stream);
     grpc_op receive[] = {op_receive_headers(stream), op_status(stream)};
     start_batch(stream, &send, 1, &stream->headers_tag);
     start_batch(stream, receive, 2, &stream->status_tag);
+}
+
+void
+vmx_grpc_stream_begin(vmx_grpc_stream *stream)
+{
+    if (!(atomic_load(&stream->gate) & GATE_CLOSED)) {
+        if (stream->unary)
+            start_unary(stream);
+        else
+            start_streaming(stream);
+    }
+    vmx_grpc_headers_unref(stream->headers);
+    stream->headers = NULL;
+    drop_active(stream);
 }
 
 /* --- start -------------------------------------------------------------------------------------------------------- */
@@ -324,6 +301,7 @@ prepare(vmx_grpc_stream *stream, const vmx_stream_options *options)
     stream->overdue_us = VMX_NEVER;
     stream->status_known = stream->no_memory = stream->loan_used = stream->channel_closed = false;
     stream->unary = !options->streaming;
+    stream->wait_for_ready = options->wait_for_ready;
     stream->one_batch = stream->unary && options->request->size_bytes <= ONE_BATCH_BYTES;
     stream->headers_tag.done = on_headers_sent;
     stream->send_tag.done = on_sent;
@@ -350,47 +328,35 @@ create_call(vmx_grpc_loop *loop, const vmx_grpc_stream *stream, const vmx_stream
                                     grpc_slice_from_static_string(options->method), NULL, deadline, NULL);
 }
 
-/* From here on others may find the stream: its end may come at any time. */
+/* From here on others may find the stream: its end may come at any time, so the start keeps it active. */
 static void
-start_call(vmx_grpc_stream *stream, const vmx_stream_options *options, const header_list *headers, void *handle)
+start_call(vmx_grpc_stream *stream, const vmx_stream_options *options, void *handle)
 {
+    atomic_fetch_add_explicit(&stream->active, 1, memory_order_relaxed);
     stream->call = create_call(stream->loop, stream, options, handle);
     vmx_grpc_list(stream, options->deadline_us);
-    if (options->streaming)
-        start_streaming(stream, headers, options->wait_for_ready);
-    else
-        start_unary(stream, headers, options->wait_for_ready);
-}
-
-static vmx_stream *
-start_stream(vmx_loop *loop, const vmx_stream_options *options)
-{
-    vmx_grpc_channel *channel = (vmx_grpc_channel *)options->channel;
-    header_list headers;
-    if (!make_headers(&headers, options))
-        return NULL;
-    void *handle;
-    vmx_grpc_stream *stream = vmx_grpc_channel_take_stream(channel, options->method, &handle);
-    if (stream != NULL) {
-        stream->loop = (vmx_grpc_loop *)loop;
-        prepare(stream, options);
-    }
-    bool ready = stream != NULL && (options->streaming || vmx_grpc_lend(stream, options->request));
-    if (ready)
-        start_call(stream, options, &headers, handle);
-    else if (stream != NULL)
-        drop_active(stream);
-    drop_headers(&headers);
-    return ready ? &stream->base : NULL;
+    if (vmx_grpc_wait_for_loop(stream))
+        return;
+    vmx_guest guest = vmx_guest_enter();
+    vmx_grpc_stream_begin(stream);
+    vmx_guest_leave(&guest);
 }
 
 vmx_stream *
 vmx_grpc_start(vmx_loop *loop, const vmx_stream_options *options)
 {
-    vmx_guest guest = vmx_guest_enter();
-    vmx_stream *stream = start_stream(loop, options);
-    vmx_guest_leave(&guest);
-    return stream;
+    void *handle;
+    vmx_grpc_stream *stream = vmx_grpc_channel_take_stream((vmx_grpc_channel *)options->channel, options, &handle);
+    if (stream == NULL)
+        return NULL;
+    stream->loop = (vmx_grpc_loop *)loop;
+    prepare(stream, options);
+    bool ready = stream->headers != NULL && (options->streaming || vmx_grpc_lend(stream, options->request));
+    if (ready)
+        start_call(stream, options, handle);
+    else
+        drop_active(stream);
+    return ready ? &stream->base : NULL;
 }
 
 /* --- the running stream ------------------------------------------------------------------------------------------- */

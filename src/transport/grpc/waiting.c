@@ -1,0 +1,82 @@
+#include "transport/grpc/guest.h"
+#include "transport/grpc/internal.h"
+
+/*
+ * A batch that is started sends at once, and a host's thread must block its signals meanwhile. While many calls are under
+ * way the loop is looked after all the time: then calls of the host's wait for it, and it starts many in one go.
+ */
+
+/* With fewer calls under way somebody may wait for each of them, and the loop may sleep. */
+enum { MANY = 8 };
+
+/* So many do not wait any longer: whoever brings the last starts them all. */
+enum { MOST = 64 };
+
+/* The list is the caller's now. */
+static vmx_grpc_stream *
+take_waiting_locked(vmx_grpc_loop *loop)
+{
+    vmx_grpc_stream *first = loop->waiting;
+    loop->waiting = NULL;
+    loop->last_waiting = &loop->waiting;
+    loop->waiting_count = 0;
+    return first;
+}
+
+static void
+begin_all(vmx_grpc_stream *stream)
+{
+    while (stream != NULL) {
+        vmx_grpc_stream *next = stream->next_waiting; /* read first: the stream may end meanwhile */
+        vmx_grpc_stream_begin(stream);
+        stream = next;
+    }
+}
+
+/* Puts the stream in line; true if the loop sleeps and must be woken. */
+static bool
+get_in_line_locked(vmx_grpc_stream *stream)
+{
+    vmx_grpc_loop *loop = stream->loop;
+    stream->next_waiting = NULL;
+    *loop->last_waiting = stream;
+    loop->last_waiting = &stream->next_waiting;
+    loop->waiting_count++;
+    bool asleep = loop->sleep_until_us > 0;
+    loop->sleep_until_us = 0;
+    return asleep;
+}
+
+bool
+vmx_grpc_wait_for_loop(vmx_grpc_stream *stream)
+{
+    vmx_grpc_loop *loop = stream->loop;
+    if (!stream->unary || vmx_grpc_loop_is_here(loop))
+        return false;
+    vmx_grpc_stream *waiting = NULL;
+    bool wake = false;
+    pthread_mutex_lock(&loop->lock);
+    bool waits = loop->stream_count >= MANY;
+    if (waits)
+        wake = get_in_line_locked(stream);
+    if (loop->waiting_count >= MOST)
+        waiting = take_waiting_locked(loop);
+    pthread_mutex_unlock(&loop->lock);
+    if (wake)
+        vmx_grpc_interrupt(loop, &loop->wake_tag);
+    if (waiting != NULL) {
+        vmx_guest guest = vmx_guest_enter();
+        begin_all(waiting);
+        vmx_guest_leave(&guest);
+    }
+    return waits;
+}
+
+void
+vmx_grpc_begin_waiting(vmx_grpc_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    vmx_grpc_stream *waiting = take_waiting_locked(loop);
+    pthread_mutex_unlock(&loop->lock);
+    begin_all(waiting);
+}
