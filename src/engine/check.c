@@ -12,6 +12,7 @@
 #define MAX_SPARSE    2048
 #define MAX_DIMENSION 20000
 #define EXPONENT_BITS 0x7f800000u /* all set: NaN or infinity (IEEE 754 binary32) */
+#define SIGN_BIT      0x80000000u
 
 void
 vmx_vectors_at(const vmx_vectors *vectors, size_t i, vmx_vector *vector)
@@ -41,17 +42,19 @@ vmx_check_id(const char *what, vmx_str id, vmx_error *error)
     return VMX_OK;
 }
 
-/* True if any value is NaN or infinite. Without branches, so that compilers do several values at once. */
+/* True if any value is NaN or infinite: without their signs these have the largest bits. Without branches, so that
+ * compilers do several values at once, in two instructions. */
 static inline __attribute__((always_inline)) bool
 scan_for_not_finite(const float *values, size_t len)
 {
-    uint32_t found = 0;
+    uint32_t largest = 0;
     for (size_t i = 0; i < len; i++) {
         uint32_t bits;
         memcpy(&bits, &values[i], sizeof bits);
-        found |= -(uint32_t)((bits & EXPONENT_BITS) == EXPONENT_BITS);
+        bits &= ~SIGN_BIT;
+        largest = bits > largest ? bits : largest;
     }
-    return found != 0;
+    return largest >= EXPONENT_BITS;
 }
 
 /* gcc vectorises loops of unknown length from -O3 on only; clang does always, and knows no such attribute. */
