@@ -317,7 +317,7 @@ typedef struct hold {
     vmx_memory *memory;
     size_t bytes;
     size_t count;
-    vmx_block *blocks[]; /* one for each slice, with the slice's reference */
+    vmx_block *blocks[]; /* with the references that the message had */
 } hold;
 
 static void
@@ -334,10 +334,27 @@ release_hold(vmx_block *block)
     unref(memory);
 }
 
+/* Takes over the message's shared blocks, but for the lender; returns a place among them that is empty now. */
+static vmx_block **
+take_shared(hold *self, vmx_message *message, const vmx_block *lender)
+{
+    vmx_block **place = NULL;
+    for (size_t i = 0; i < VMX_SHARED_BLOCKS; i++) {
+        vmx_block **shared = &message->shared[i];
+        if (*shared != NULL && *shared == lender)
+            continue;
+        if (*shared != NULL)
+            self->blocks[self->count++] = *shared;
+        *shared = NULL;
+        place = shared;
+    }
+    return place;
+}
+
 bool
 vmx_memory_hold(vmx_memory *memory, vmx_message *message, const vmx_block *lender, size_t bytes)
 {
-    hold *self = vmx_alloc(sizeof *self + message->count * sizeof self->blocks[0]);
+    hold *self = vmx_alloc(sizeof *self + (message->count + VMX_SHARED_BLOCKS) * sizeof self->blocks[0]);
     if (self == NULL)
         return false;
     *self = (hold){.block.release = release_hold, .memory = memory, .bytes = bytes};
@@ -345,13 +362,17 @@ vmx_memory_hold(vmx_memory *memory, vmx_message *message, const vmx_block *lende
         vmx_slice *slice = &message->slices[i];
         if (slice->block == NULL || slice->block == lender)
             continue;
-        self->blocks[self->count++] = slice->block;
+        if (!vmx_message_shares(message, slice->block))
+            self->blocks[self->count++] = slice->block;
         slice->block = &self->block;
     }
+    vmx_block **place = take_shared(self, message, lender);
     atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
     atomic_fetch_add(&memory->held_bytes, bytes);
-    atomic_init(&self->block.refs, self->count);
-    if (self->count == 0) /* everything is lent, or static */
+    atomic_init(&self->block.refs, 1);
+    if (self->count > 0)
+        *place = &self->block;
+    else /* everything is lent, or static */
         release_hold(&self->block);
     return true;
 }

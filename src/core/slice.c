@@ -1,7 +1,6 @@
 #include "core/slice.h"
 
 #include <stdalign.h>
-#include <stdbool.h>
 
 #include "core/alloc.h"
 
@@ -94,7 +93,10 @@ vmx_message_clear(vmx_message *message)
     if (message->slices == NULL)
         return;
     for (size_t i = 0; i < message->count; i++)
-        vmx_block_release(message->slices[i].block);
+        if (!vmx_message_shares(message, message->slices[i].block))
+            vmx_block_release(message->slices[i].block);
+    for (size_t i = 0; i < VMX_SHARED_BLOCKS; i++)
+        vmx_block_release(message->shared[i]);
     if (message->slices != message->few)
         vmx_dealloc(message->slices);
     if (message->drop != NULL)

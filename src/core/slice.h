@@ -9,6 +9,7 @@
 #define VMX_CORE_SLICE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,7 +39,8 @@ vmx_block_acquire(vmx_block *block);
 vmx_block *
 vmx_block_release(vmx_block *block);
 
-#define VMX_FEW_SLICES 2
+#define VMX_FEW_SLICES    2
+#define VMX_SHARED_BLOCKS 2
 
 typedef struct vmx_slice {
     const uint8_t *data;
@@ -47,7 +49,9 @@ typedef struct vmx_slice {
 } vmx_slice;
 
 /*
- * A message in pieces. Owns a reference on each slice's block. Zero-initialised is the empty message.
+ * A message in pieces. Owns a reference on each slice's block, but for the blocks in `shared`: one reference on each of
+ * them stands for all of its slices (a batch of lent vectors has two slices for each). Zero-initialised is the empty
+ * message.
  *
  * A received one may own its memory as a whole, without blocks: it can be read and moved, not sent.
  */
@@ -57,12 +61,37 @@ typedef struct vmx_message {
     size_t size_bytes;          /* the sum of the slices' lengths */
     void (*drop)(void *memory); /* frees `memory`; NULL: there is none */
     void *memory;               /* that slices without a block point into */
+    vmx_block *shared[VMX_SHARED_BLOCKS];
     vmx_slice few[VMX_FEW_SLICES];
 } vmx_message;
 
 /* A message of one slice; takes over the caller's reference on `block`. */
 void
 vmx_message_init_one(vmx_message *message, vmx_block *block, const uint8_t *data, size_t len);
+
+/* Whether one reference stands for all slices of the block. */
+static inline bool
+vmx_message_shares(const vmx_message *message, const vmx_block *block)
+{
+    return block == message->shared[0] || block == message->shared[1];
+}
+
+/* Appends bytes of a block (NULL: static), for which there is room in `slices`; the first blocks are shared. */
+static inline void
+vmx_message_add(vmx_message *message, const uint8_t *data, size_t len, vmx_block *block)
+{
+    if (len == 0)
+        return;
+    message->slices[message->count++] = (vmx_slice){data, len, block};
+    message->size_bytes += len;
+    if (block == NULL || vmx_message_shares(message, block))
+        return;
+    vmx_block_acquire(block);
+    if (message->shared[0] == NULL)
+        message->shared[0] = block;
+    else if (message->shared[1] == NULL)
+        message->shared[1] = block;
+}
 
 /* Moves `from` to `to` and leaves `from` empty. Messages may not be copied by assignment (`slices` points inside). */
 void

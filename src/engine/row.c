@@ -32,13 +32,18 @@ vmx_row_floats(const vmx_slice *bytes, vmx_arena *arena)
 
 /* --- messages ------------------------------------------------------------------------------------------------------ */
 
+/* Appends the rows' bytes. */
 static void
-add_slice(vmx_message *message, const uint8_t *data, size_t len, vmx_block *block)
+add_rows(vmx_message *message, const vmx_rows *rows)
 {
-    if (len == 0)
-        return;
-    message->slices[message->count++] = (vmx_slice){data, len, vmx_block_acquire(block)};
-    message->size_bytes += len;
+    size_t skip_bytes = rows->skip_bytes, left_bytes = rows->size_bytes;
+    for (size_t i = 0; left_bytes > 0; i++) {
+        const vmx_slice *slice = &rows->slices[i];
+        size_t len = slice->len - skip_bytes < left_bytes ? slice->len - skip_bytes : left_bytes;
+        vmx_message_add(message, slice->data + skip_bytes, len, rows->keeper != NULL ? rows->keeper : slice->block);
+        left_bytes -= len;
+        skip_bytes = 0;
+    }
 }
 
 bool
@@ -49,14 +54,13 @@ vmx_rows_message(const vmx_rows *rows, vmx_str head, vmx_str tail, vmx_message *
     vmx_block *block = vmx_block_new(head.len + tail.len, &frame);
     if (block == NULL)
         return false;
-    message->slices = vmx_calloc(rows->slice_count + 2, sizeof *message->slices);
+    message->slices = vmx_alloc((rows->slice_count + 2) * sizeof *message->slices);
     if (message->slices != NULL) {
         memcpy(frame, head.ptr, head.len);
         memcpy(frame + head.len, tail.ptr, tail.len);
-        add_slice(message, frame, head.len, block);
-        for (size_t i = 0; i < rows->slice_count; i++)
-            add_slice(message, rows->slices[i].data, rows->slices[i].len, rows->slices[i].block);
-        add_slice(message, frame + head.len, tail.len, block);
+        vmx_message_add(message, frame, head.len, block);
+        add_rows(message, rows);
+        vmx_message_add(message, frame + head.len, tail.len, block);
     }
     vmx_block_release(block);
     return message->slices != NULL;

@@ -43,8 +43,10 @@ typedef struct vmx_row_view {
 typedef struct vmx_rows {
     size_t count;
     size_t size_bytes;
-    const vmx_slice *slices; /* all of their bytes, in order */
+    const vmx_slice *slices; /* all of their bytes, in order, ... */
     size_t slice_count;
+    size_t skip_bytes;         /* ... from this byte of the first slice on */
+    vmx_block *keeper;         /* holds all of the slices' blocks, and is referenced in their place; NULL: none does */
     const vmx_row_view *views; /* one for each; NULL unless the codec has columns */
 } vmx_rows;
 

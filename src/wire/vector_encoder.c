@@ -60,8 +60,7 @@ typedef struct writer {
     vmx_block *lender;
     uint8_t *run; /* first byte of the block that is in no slice yet */
     uint8_t *at;
-    vmx_slice *slices;
-    size_t count;
+    vmx_message *message;
 } writer;
 
 static bool
@@ -73,9 +72,7 @@ is_referenced(const vmx_vector_item *item, const vmx_block *lender)
 static void
 end_run(writer *w)
 {
-    if (w->at == w->run)
-        return;
-    w->slices[w->count++] = (vmx_slice){w->run, (size_t)(w->at - w->run), vmx_block_acquire(w->block)};
+    vmx_message_add(w->message, w->run, (size_t)(w->at - w->run), w->block);
     w->run = w->at;
 }
 
@@ -114,7 +111,7 @@ write_values(writer *w, const vmx_vector_item *item)
     size_t bytes = bytes_of(item->values.len);
     if (is_referenced(item, w->lender)) {
         end_run(w);
-        w->slices[w->count++] = (vmx_slice){(const uint8_t *)item->values.ptr, bytes, vmx_block_acquire(w->lender)};
+        vmx_message_add(w->message, (const uint8_t *)item->values.ptr, bytes, w->lender);
     } else if (bytes > 0) {
         memcpy(w->at, item->values.ptr, bytes);
         w->at += bytes;
@@ -131,13 +128,13 @@ write_item(writer *w, const vmx_vector_item *item)
 
 /* The message's slices: up to two for each referenced vector, and the last run. */
 static bool
-init_message(vmx_message *message, size_t referenced, size_t size_bytes)
+init_message(vmx_message *message, size_t referenced)
 {
-    *message = (vmx_message){.size_bytes = size_bytes};
+    *message = (vmx_message){0};
     message->slices = message->few;
     if (referenced == 0)
         return true;
-    message->slices = vmx_calloc(2 * referenced + 1, sizeof *message->slices);
+    message->slices = vmx_alloc((2 * referenced + 1) * sizeof *message->slices);
     return message->slices != NULL;
 }
 
@@ -151,20 +148,18 @@ vmx_vectors_encode(const vmx_vector_item *items, size_t count, vmx_str name_spac
             referenced++;
             written_bytes -= bytes_of(items[i].values.len);
         }
-    writer w = {.lender = lender};
+    writer w = {.lender = lender, .message = message};
     w.block = vmx_block_new(written_bytes, &w.at);
-    if (w.block == NULL || !init_message(message, referenced, size_bytes)) {
+    if (w.block == NULL || !init_message(message, referenced)) {
         vmx_block_release(w.block);
         *message = (vmx_message){0};
         return false;
     }
     w.run = w.at;
-    w.slices = message->slices;
     for (size_t i = 0; i < count; i++)
         write_item(&w, &items[i]);
     w.at = vmx_namespace_write(name_space, w.at);
     end_run(&w);
-    message->count = w.count;
     vmx_block_release(w.block);
     return true;
 }

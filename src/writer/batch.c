@@ -39,16 +39,42 @@ vmx_batch_own_bytes(const vmx_row *first, size_t max_vectors, size_t max_bytes, 
            pieces_for(capacity, max_bytes, lent) * sizeof(vmx_slice);
 }
 
+/* Whether a piece of the block, behind `count` pieces, needs a reference of its own. */
+static bool
+is_new(const vmx_batch *batch, size_t count, const vmx_block *block)
+{
+    return (count < 1 || batch->pieces[count - 1].block != block) &&
+           (count < 2 || batch->pieces[count - 2].block != block);
+}
+
+/* What was reserved is given back while the slabs keep the budget alive. */
+static void
+release_batch(vmx_block *block)
+{
+    vmx_batch *batch = (vmx_batch *)block;
+    vmx_memory_release(batch->memory, batch->own_bytes);
+    for (size_t i = 0; i < batch->piece_count; i++)
+        if (is_new(batch, i, batch->pieces[i].block))
+            vmx_block_release(batch->pieces[i].block);
+    vmx_block_release(batch->slab);
+    vmx_dealloc(batch->entries);
+    vmx_dealloc(batch->pieces);
+    vmx_dealloc(batch->followers);
+    vmx_dealloc(batch);
+}
+
 vmx_batch *
 vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size_t max_bytes, bool lent)
 {
     vmx_batch *batch = vmx_calloc(1, sizeof *batch);
     if (batch == NULL)
         return NULL;
+    batch->block.release = release_batch;
+    atomic_init(&batch->block.refs, 1);
     batch->capacity = capacity_for(first, max_vectors, max_bytes);
     batch->piece_capacity = pieces_for(batch->capacity, max_bytes, lent);
-    batch->entries = vmx_calloc(batch->capacity, sizeof *batch->entries);
-    batch->pieces = vmx_calloc(batch->piece_capacity, sizeof *batch->pieces);
+    batch->entries = vmx_alloc(batch->capacity * sizeof *batch->entries);
+    batch->pieces = vmx_alloc(batch->piece_capacity * sizeof *batch->pieces);
     if (batch->entries != NULL && batch->pieces != NULL) {
         batch->memory = memory;
         batch->own_bytes = vmx_batch_own_bytes(first, max_vectors, max_bytes, lent);
@@ -63,14 +89,7 @@ vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size
 void
 vmx_batch_free(vmx_batch *batch)
 {
-    for (size_t i = 0; i < batch->piece_count; i++)
-        vmx_block_release(batch->pieces[i].block);
-    vmx_block_release(batch->slab);
-    vmx_memory_release(batch->memory, batch->own_bytes);
-    vmx_dealloc(batch->entries);
-    vmx_dealloc(batch->pieces);
-    vmx_dealloc(batch->followers);
-    vmx_dealloc(batch);
+    vmx_block_release(&batch->block);
 }
 
 /* --- filling ------------------------------------------------------------------------------------------------------- */
@@ -134,7 +153,9 @@ vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes)
 static void
 add_piece(vmx_batch *batch, const uint8_t *data, size_t len, vmx_block *block)
 {
-    batch->pieces[batch->piece_count++] = (vmx_slice){data, len, vmx_block_acquire(block)};
+    if (is_new(batch, batch->piece_count, block))
+        vmx_block_acquire(block);
+    batch->pieces[batch->piece_count++] = (vmx_slice){data, len, block};
 }
 
 /* Bytes up to `end` were written into the slab: they lengthen the last piece, or begin a new one. */
@@ -173,14 +194,15 @@ vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_row *ro
         .values_bytes = (uint32_t)values_bytes(row),
     };
     mark_start(batch, entry);
-    take_written(batch, codec->write_before(row, batch->at));
+    uint8_t *at = codec->write_before(row, batch->at);
     if (is_referenced(row, lender)) {
+        take_written(batch, at);
         add_piece(batch, (const uint8_t *)row->item.values.ptr, values_bytes(row), lender);
     } else if (row->item.values.len > 0) {
-        memcpy(batch->at, row->item.values.ptr, values_bytes(row));
-        take_written(batch, batch->at + values_bytes(row));
+        memcpy(at, row->item.values.ptr, values_bytes(row));
+        at += values_bytes(row);
     }
-    take_written(batch, codec->write_after(row, batch->at));
+    take_written(batch, codec->write_after(row, at));
     batch->size_bytes += entry->size;
     batch->unsettled++;
 }
@@ -213,36 +235,6 @@ vmx_batch_close(vmx_batch *batch)
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
-
-/* Walks the pieces of a run of records. */
-typedef struct walk {
-    const vmx_batch *batch;
-    size_t piece;
-    size_t offset;
-    size_t left_bytes;
-} walk;
-
-static walk
-walk_of(const vmx_batch *batch, size_t from, size_t to)
-{
-    const vmx_entry *first = &batch->entries[from];
-    return (walk){batch, first->piece, first->offset, vmx_batch_bytes(batch, from, to)};
-}
-
-/* The next stretch of bytes; false at the end. */
-static bool
-next_stretch(walk *w, vmx_slice *stretch)
-{
-    if (w->left_bytes == 0)
-        return false;
-    const vmx_slice *piece = &w->batch->pieces[w->piece];
-    size_t len = piece->len - w->offset < w->left_bytes ? piece->len - w->offset : w->left_bytes;
-    *stretch = (vmx_slice){piece->data + w->offset, len, piece->block};
-    w->left_bytes -= len;
-    w->offset = 0;
-    w->piece++;
-    return true;
-}
 
 size_t
 vmx_batch_bytes(const vmx_batch *batch, size_t from, size_t to)
@@ -287,38 +279,39 @@ vmx_batch_view(const vmx_batch *batch, size_t i)
     return view;
 }
 
-/* The run's stretches, and its views where they are wanted, in `scratch`; false when memory is out. */
-static bool
-gather(const vmx_batch *batch, size_t from, size_t to, bool columns, vmx_arena *scratch, vmx_rows *rows)
+/* The run's views; NULL when memory is out. */
+static const vmx_row_view *
+gather_views(const vmx_batch *batch, size_t from, size_t to, vmx_block *keeper, vmx_arena *scratch)
 {
-    vmx_slice stretch;
-    size_t count = 0;
-    for (walk w = walk_of(batch, from, to); next_stretch(&w, &stretch);)
-        count++;
-    vmx_slice *slices = vmx_arena_calloc(scratch, count, sizeof *slices);
-    vmx_row_view *views = columns ? vmx_arena_calloc(scratch, to - from, sizeof *views) : NULL;
-    if (slices == NULL || (columns && views == NULL))
-        return false;
-    *rows = (vmx_rows){.count = to - from, .slices = slices, .slice_count = count, .views = views};
-    walk w = walk_of(batch, from, to);
-    for (size_t i = 0; i < count && next_stretch(&w, &slices[i]); i++)
-        rows->size_bytes += slices[i].len;
-    for (size_t i = from; columns && i < to; i++)
+    vmx_row_view *views = vmx_arena_calloc(scratch, to - from, sizeof *views);
+    for (size_t i = from; views != NULL && i < to; i++) {
         views[i - from] = vmx_batch_view(batch, i);
-    return true;
+        if (views[i - from].values.len > 0)
+            views[i - from].values.block = keeper;
+    }
+    return views;
 }
 
 vmx_status
-vmx_batch_message(const vmx_batch *batch, size_t from, size_t to, const vmx_row_codec *codec,
-                  const vmx_row_target *target, vmx_message *message, vmx_error *error)
+vmx_batch_message(vmx_batch *batch, size_t from, size_t to, const vmx_row_codec *codec, const vmx_row_target *target,
+                  vmx_message *message, vmx_error *error)
 {
-    vmx_rows rows;
+    const vmx_entry *first = &batch->entries[from];
     vmx_arena scratch = {0};
+    vmx_rows rows = {
+        .count = to - from,
+        .size_bytes = vmx_batch_bytes(batch, from, to),
+        .slices = batch->pieces + first->piece,
+        .slice_count = (to < batch->count ? batch->entries[to].piece + 1 : batch->piece_count) - first->piece,
+        .skip_bytes = first->offset,
+        .keeper = &batch->block,
+        .views = codec->columns ? gather_views(batch, from, to, &batch->block, &scratch) : NULL,
+    };
     vmx_status status = VMX_OK;
-    if (gather(batch, from, to, codec->columns, &scratch, &rows))
-        status = codec->compose(target, &rows, message, error);
-    else
+    if (codec->columns && rows.views == NULL)
         status = vmx_error_no_memory(error);
+    else
+        status = codec->compose(target, &rows, message, error);
     vmx_arena_reset(&scratch);
     return status;
 }

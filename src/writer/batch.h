@@ -3,8 +3,8 @@
  *
  * The bytes lie in slabs of the client's memory budget, or with the caller who lends them; each is written once and never
  * moved. A batch is sent whole, or, when the server calls it invalid, in parts: any run of its records becomes a request
- * that references the same bytes. Not thread safe: the writer's lock guards it, but a closed batch's bytes may be read
- * by anyone who holds a reference.
+ * that references the same bytes, by one reference on the batch, which is the block of all of them. Not thread safe: the
+ * writer's lock guards it, but a closed batch's bytes may be read by anyone who holds a reference.
  */
 #ifndef VMX_WRITER_BATCH_H
 #define VMX_WRITER_BATCH_H
@@ -28,11 +28,13 @@ typedef struct vmx_entry {
 typedef struct vmx_batch vmx_batch;
 
 struct vmx_batch {
+    vmx_block block; /* first: the writer and each message hold a reference */
     vmx_memory *memory;
     size_t own_bytes; /* reserved for the struct and its arrays */
     uint64_t seq;
     uint64_t first;   /* sequence number of the first record; the others follow it */
     size_t dimension; /* of every record */
+    /* A piece holds a reference on its block, unless one of the two before it has the same block. */
     vmx_slice *pieces;
     size_t piece_count, piece_capacity;
     vmx_entry *entries;
@@ -61,7 +63,7 @@ vmx_batch_own_bytes(const vmx_row *first, size_t max_vectors, size_t max_bytes, 
 vmx_batch *
 vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size_t max_bytes, bool lent);
 
-/* Gives back everything; slices that others hold live on. */
+/* The writer's reference: the batch goes when no message holds its bytes any more. */
 void
 vmx_batch_free(vmx_batch *batch);
 
@@ -100,8 +102,8 @@ vmx_batch_close(vmx_batch *batch);
 
 /* Composes the request of records [from, to). Errors: the codec's. */
 vmx_status
-vmx_batch_message(const vmx_batch *batch, size_t from, size_t to, const vmx_row_codec *codec,
-                  const vmx_row_target *target, vmx_message *message, vmx_error *error);
+vmx_batch_message(vmx_batch *batch, size_t from, size_t to, const vmx_row_codec *codec, const vmx_row_target *target,
+                  vmx_message *message, vmx_error *error);
 
 /* Row `i`; borrowed from the batch. */
 vmx_row_view

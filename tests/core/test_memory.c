@@ -6,6 +6,7 @@
 #include "core/arena.h"
 #include "core/buffer.h"
 #include "core/failing_allocator.h"
+#include "core/memory.h"
 #include "core/slice.h"
 #include "core/suite.h"
 
@@ -176,6 +177,70 @@ START_TEST(test_message_owns_its_slices)
 }
 END_TEST
 
+/* Lent and own pieces by turns, and a piece of a third block. */
+static void
+add_pieces(vmx_message *message, vmx_slice *slices, vmx_block *own, vmx_block *lender, vmx_block *third)
+{
+    static const uint8_t bytes[8];
+    *message = (vmx_message){.slices = slices};
+    for (int i = 0; i < 3; i++) {
+        vmx_message_add(message, bytes, 2, own);
+        vmx_message_add(message, bytes, 8, lender);
+    }
+    vmx_message_add(message, bytes, 1, NULL);
+    vmx_message_add(message, bytes, 0, third);
+    vmx_message_add(message, bytes, 3, third);
+}
+
+START_TEST(test_message_shares_references)
+{
+    vmx_block own = {.refs = 1, .release = count_release}, lender = own, third = own;
+    vmx_message message;
+    add_pieces(&message, vmx_calloc(9, sizeof(vmx_slice)), &own, &lender, &third);
+    ck_assert_uint_eq(message.count, 8);
+    ck_assert_uint_eq(message.size_bytes, 34);
+    ck_assert_uint_eq(own.refs, 2);
+    ck_assert_uint_eq(lender.refs, 2);
+    ck_assert_uint_eq(third.refs, 2);
+    vmx_message_clear(&message);
+    ck_assert_uint_eq(own.refs, 1);
+    ck_assert_uint_eq(lender.refs, 1);
+    ck_assert_uint_eq(third.refs, 1);
+}
+END_TEST
+
+static void
+do_nothing(void *user)
+{
+    (void)user;
+}
+
+START_TEST(test_a_hold_stands_for_all_but_the_lender)
+{
+    vmx_block own = {.refs = 1, .release = count_release}, lender = own, third = own;
+    vmx_memory *memory = vmx_memory_new(100, do_nothing, NULL);
+    vmx_memory_figures figures;
+    vmx_message message;
+    ck_assert(vmx_memory_try(memory, 9));
+    add_pieces(&message, vmx_calloc(9, sizeof(vmx_slice)), &own, &lender, &third);
+    ck_assert(vmx_memory_hold(memory, &message, &lender, 9));
+    vmx_block *held = vmx_block_acquire(message.slices[0].block); /* as the transport does */
+    ck_assert_ptr_eq(message.slices[1].block, &lender);
+    ck_assert_ptr_eq(message.slices[7].block, held);
+    vmx_message_clear(&message);
+    ck_assert_uint_eq(lender.refs, 1);
+    ck_assert_uint_eq(own.refs, 2);
+    vmx_memory_read(memory, &figures);
+    ck_assert_uint_eq(figures.used_bytes, 9);
+    vmx_block_release(held);
+    ck_assert_uint_eq(own.refs, 1);
+    ck_assert_uint_eq(third.refs, 1);
+    vmx_memory_read(memory, &figures);
+    ck_assert_uint_eq(figures.used_bytes, 0);
+    vmx_memory_detach(memory);
+}
+END_TEST
+
 START_TEST(test_block_memory)
 {
     uint8_t *data;
@@ -199,6 +264,8 @@ main(void)
                                   test_buffer_failure_is_sticky,
                                   test_block_is_released_with_the_last_reference,
                                   test_message_owns_its_slices,
+                                  test_message_shares_references,
+                                  test_a_hold_stands_for_all_but_the_lender,
                                   test_block_memory,
                                   NULL};
     return run_suite("core memory", tests);

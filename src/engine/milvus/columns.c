@@ -76,11 +76,12 @@ add_values(gathering *g, const uint8_t *data, size_t len, vmx_block *block)
 {
     vmx_message *message = g->message;
     vmx_slice *last = message->count > 0 ? &message->slices[message->count - 1] : NULL;
+    if (last == NULL || last->block != block || last->data + last->len != data) {
+        vmx_message_add(message, data, len, block);
+        return;
+    }
+    last->len += len;
     message->size_bytes += len;
-    if (last != NULL && last->block == block && last->data + last->len == data)
-        last->len += len;
-    else
-        message->slices[message->count++] = (vmx_slice){data, len, vmx_block_acquire(block)};
 }
 
 static void
@@ -121,7 +122,7 @@ vmx_milvus_gather(const vmx_rows *rows, vmx_milvus_columns *c, vmx_message *gath
     size_t other_bytes = c->ids_bytes + c->metadata_bytes + c->sparse_bytes;
     *gathered = (vmx_message){.count = 0};
     gathering g = {.columns = c, .message = gathered, .block = vmx_block_new(copied_bytes + other_bytes, &at)};
-    gathered->slices = g.block != NULL ? vmx_calloc(rows->count + 1, sizeof *gathered->slices) : NULL;
+    gathered->slices = g.block != NULL ? vmx_alloc((rows->count + 1) * sizeof *gathered->slices) : NULL;
     if (gathered->slices == NULL) {
         vmx_block_release(g.block);
         return vmx_error_no_memory(error);
@@ -133,8 +134,8 @@ vmx_milvus_gather(const vmx_rows *rows, vmx_milvus_columns *c, vmx_message *gath
     g.sparse = g.metadata + c->metadata_bytes;
     for (size_t i = 0; i < rows->count; i++)
         gather_row(&g, &rows->views[i]);
-    gathered->slices[gathered->count++] = (vmx_slice){others, other_bytes, g.block};
-    gathered->size_bytes += other_bytes;
+    vmx_message_add(gathered, others, other_bytes, g.block);
+    vmx_block_release(g.block);
     return VMX_OK;
 }
 
@@ -299,15 +300,6 @@ frame_columns(frames *f, const vmx_milvus_columns *c, const vmx_milvus_schema *s
                                            .payload_bytes = c->sparse_bytes});
 }
 
-static void
-add_slice(vmx_message *message, const uint8_t *data, size_t len, vmx_block *block)
-{
-    if (len == 0)
-        return;
-    message->slices[message->count++] = (vmx_slice){data, len, vmx_block_acquire(block)};
-    message->size_bytes += len;
-}
-
 /* Frames and payloads by turns. */
 static bool
 weave(const vmx_milvus_columns *c, const vmx_message *gathered, const vmx_milvus_schema *schema, const frames *f,
@@ -318,18 +310,18 @@ weave(const vmx_milvus_columns *c, const vmx_message *gathered, const vmx_milvus
     const vmx_slice *others = &gathered->slices[gathered->count - 1];
     const uint8_t *metadata = others->data + c->ids_bytes, *sparse = metadata + c->metadata_bytes;
     *message = (vmx_message){.count = 0};
-    message->slices = block != NULL ? vmx_calloc(gathered->count + 8, sizeof *message->slices) : NULL;
+    message->slices = block != NULL ? vmx_alloc((gathered->count + 8) * sizeof *message->slices) : NULL;
     if (message->slices != NULL) {
         memcpy(frame, f->bytes.data, f->bytes.len);
-        add_slice(message, frame, f->before_values, block);
-        add_slice(message, others->data, f->integers ? 0 : c->ids_bytes, others->block);
-        add_slice(message, frame + f->before_values, f->before_metadata - f->before_values, block);
+        vmx_message_add(message, frame, f->before_values, block);
+        vmx_message_add(message, others->data, f->integers ? 0 : c->ids_bytes, others->block);
+        vmx_message_add(message, frame + f->before_values, f->before_metadata - f->before_values, block);
         for (size_t i = 0; i + 1 < gathered->count; i++)
-            add_slice(message, gathered->slices[i].data, gathered->slices[i].len, gathered->slices[i].block);
-        add_slice(message, frame + f->before_metadata, f->before_sparse - f->before_metadata, block);
-        add_slice(message, metadata, schema->metadata[0] != '\0' ? c->metadata_bytes : 0, others->block);
-        add_slice(message, frame + f->before_sparse, f->bytes.len - f->before_sparse, block);
-        add_slice(message, sparse, schema->sparse[0] != '\0' ? c->sparse_bytes : 0, others->block);
+            vmx_message_add(message, gathered->slices[i].data, gathered->slices[i].len, gathered->slices[i].block);
+        vmx_message_add(message, frame + f->before_metadata, f->before_sparse - f->before_metadata, block);
+        vmx_message_add(message, metadata, schema->metadata[0] != '\0' ? c->metadata_bytes : 0, others->block);
+        vmx_message_add(message, frame + f->before_sparse, f->bytes.len - f->before_sparse, block);
+        vmx_message_add(message, sparse, schema->sparse[0] != '\0' ? c->sparse_bytes : 0, others->block);
     }
     vmx_block_release(block);
     return message->slices != NULL;
