@@ -22,7 +22,7 @@ error_class(const vmx_pb_build *job)
     const ProtobufCEnumValue *value =
         job->error == NULL
             ? NULL
-            : protobuf_c_enum_descriptor_get_value(&build__error_class__descriptor, job->error->error_class);
+            : protobuf_c_enum_descriptor_get_value(&build__error_class__descriptor, (int)job->error->error_class);
     return value != NULL ? value->name + strlen("ERROR_CLASS_") : "UNKNOWN";
 }
 
@@ -56,6 +56,7 @@ not_built(vmx_build *build, const vmx_pb_build *job)
         w->resubmits++;
         w->ended = build->retried = true;
         vmx_flow_cancel(&w->flow);
+        end_actor(build); /* if this was asked for, no stream is there to end */
         vmx_trigger_again(build);
         return;
     }

@@ -68,7 +68,7 @@ place_of(const vmx_placement *to, uint64_t from, size_t len)
 static bool
 is_null(const vmx_placement *to, uint64_t from, const uint8_t *bytes, size_t len)
 {
-    return memcmp(bytes, "null" + (from - to->splice), len) == 0;
+    return memcmp(bytes, &"null"[from - to->splice], len) == 0;
 }
 
 /* Takes bytes of the part into digest and file. */
@@ -328,7 +328,7 @@ run_verify(vmx_chore *chore)
         if (there.file != UINT64_MAX)
             vmx_output_read(fetcher->build, fetcher->data, there.len, there.file, &chore->error);
         else
-            memcpy(fetcher->data, "null" + (from - to->splice), there.len);
+            memcpy(fetcher->data, &"null"[from - to->splice], there.len);
         vmx_digest_update(&fetcher->digest, fetcher->data, there.len);
         fetcher->at += there.len;
     }

@@ -147,6 +147,42 @@ class Faults(BuildCase):
             self.assertEqual(server.calls["BeginUpload"], 2)
         self.check_search()
 
+    def test_so_is_one_whose_failure_was_asked_for(self):
+        with StubServer() as server:
+            server.faults["WatchBuild"] = [refuse(grpc.StatusCode.UNAVAILABLE)]
+            server.faults["TriggerBuild"] = [lambda context: ("no room now", True)]
+            job, _ = self.build(server.address)
+            self.assertEqual(job["attempt"], 2)
+        self.check_search()
+
+    def test_a_graph_that_is_not_sound_never_gets_the_name(self):
+        def write(at, new):
+            return lambda graph: graph[:at] + new + graph[at + len(new) :]
+
+        def levels_at(graph):
+            at = 74 + 8 + 8 * struct.unpack_from("<Q", graph, 74)[0]
+            return at + 8 + 4 * struct.unpack_from("<Q", graph, at)[0]
+
+        huge = struct.pack("<Q", 2**64 - 1)
+        cases = (
+            (lambda graph: graph[:-1], "storage block is not the one"),
+            (lambda graph: graph + b"x", "storage block is not the one"),
+            (write(37, b"IHc2"), "no IndexIDMap over IndexHNSW"),
+            (write(0, b"IxMx"), "no IndexIDMap over IndexHNSW"),
+            (write(45, huge), "no sound counts"),
+            (write(74, huge), "assign_probas are longer than the file"),
+            (lambda graph: write(levels_at(graph), huge)(graph), "not one level for each vector"),
+            (lambda graph: graph.replace(b"null", b"nuLL"), 'no "null" at byte'),
+        )
+        for spoil, why in cases:
+            with self.subTest(why), StubServer() as server, open(self.path("out.faiss"), "w", encoding="ascii") as old:
+                old.write("old")
+                old.flush()
+                server.spoil = spoil
+                said = self.build(server.address, "--graph-only", code=1)
+                self.assertRegex(said, r"build \((await|download)\): .*" + why + ".*build it locally")
+                self.assertEqual((self.read(), self.names()), (b"old", ["out.faiss"]))
+
     def test_a_build_that_failed_for_good_falls_back_with_the_reason(self):
         with StubServer() as server:
             server.faults["TriggerBuild"] = [lambda context: ("these vectors are no good", False)]
