@@ -162,6 +162,13 @@ read_file(const char *name, size_t *len)
     return bytes;
 }
 
+bool
+file_exists(const char *name)
+{
+    char path[128];
+    return access(path_of(name, path), F_OK) == 0;
+}
+
 void
 write_file(const char *name, const char *text)
 {
@@ -291,6 +298,24 @@ start_build(vmx_client *client, vmx_source *source, const vmx_build_spec *spec, 
     options.retry = &hasty;
     options.timeout_ms = slow_ms(15000);
     vmx_status status = vmx_client_build(client, source, spec, &options, &op, &error);
+    ck_assert_msg(status == VMX_OK, "%s", error.message);
+    vmx_source_free(source);
+    return op;
+}
+
+vmx_client *
+open_patient_builder(const char *endpoint)
+{
+    static const char *const properties[] = {"build.part.bytes", PART_BYTES, "build.chunk.bytes", CHUNK_BYTES, NULL};
+    return open_client(endpoint, 1, properties);
+}
+
+vmx_op *
+start_patient_build(vmx_client *client, vmx_source *source, const vmx_build_spec *spec)
+{
+    vmx_op *op;
+    vmx_error error;
+    vmx_status status = vmx_client_build(client, source, spec, NULL, &op, &error);
     ck_assert_msg(status == VMX_OK, "%s", error.message);
     vmx_source_free(source);
     return op;

@@ -70,6 +70,9 @@ read_file(const char *name, size_t *len);
 void
 write_file(const char *name, const char *text);
 
+bool
+file_exists(const char *name);
+
 /* "absent", "whole" (as the file `as`), or "other". */
 const char *
 compare_files(const char *name, const char *as);
@@ -101,6 +104,12 @@ make_spec(const char *name);
 /* Starts it; the source is let go. `queue` may be NULL. */
 vmx_op *
 start_build(vmx_client *client, vmx_source *source, const vmx_build_spec *spec, vmx_queue *queue, void *user);
+
+/* The same, and a build, with all the time of the defaults. */
+vmx_client *
+open_patient_builder(const char *endpoint);
+vmx_op *
+start_patient_build(vmx_client *client, vmx_source *source, const vmx_build_spec *spec);
 
 /* Waits until the operation is in the phase and `bytes` of it are done; false if it has ended or passed before. */
 bool
