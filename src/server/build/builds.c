@@ -177,6 +177,20 @@ end_stopped(const vmxd_build *build, vmxd_build_end *end)
                         (unsigned long long)request->lease_ms);
 }
 
+/* Locked; unlocked meanwhile. It was cancelled when only the publishing of its result was left: nothing stays of it. */
+static void
+take_back(vmxd_builds *builds, vmxd_build *build, vmxd_build_end *end)
+{
+    const Build__TriggerBuildRequest *request = build->record->request;
+    if (end->state != BUILD__STATE__STATE_COMPLETED || request->in_place ||
+        atomic_load(&build->stop) != VMXD_STOP_CANCELLED)
+        return;
+    pthread_mutex_unlock(&builds->lock);
+    vmxd_repository_delete(builds->options.repository, request->result_blob);
+    pthread_mutex_lock(&builds->lock);
+    end->state = BUILD__STATE__STATE_CANCELLED;
+}
+
 /* Locked; unlocked while it builds. */
 static void
 run_one(vmxd_builds *builds, vmxd_build *build)
@@ -193,6 +207,7 @@ run_one(vmxd_builds *builds, vmxd_build *build)
     else
         vmxd_build_run(builds, build, &end);
     pthread_mutex_lock(&builds->lock);
+    take_back(builds, build, &end);
     builds->running = NULL;
     end_stopped(build, &end);
     if (atomic_load(&build->stop) == VMXD_STOP_SERVER && end.state != BUILD__STATE__STATE_COMPLETED)

@@ -293,13 +293,14 @@ bool
 vmxd_upload_abort(vmxd_upload *upload)
 {
     pthread_mutex_lock(&upload->lock);
-    bool mine = upload->state == VMXD_UPLOAD_OPEN;
+    bool mine = upload->state == VMXD_UPLOAD_OPEN, completing = upload->state == VMXD_UPLOAD_COMPLETING;
     if (mine)
         upload->state = VMXD_UPLOAD_GONE;
+    upload->unwanted = upload->unwanted || completing; /* then its completion takes it back */
     uint64_t reserved = upload->total;
     pthread_mutex_unlock(&upload->lock);
     if (!mine)
-        return false;
+        return completing;
     vmxd_repository_drop_upload(upload->repository, upload);
     vmxd_upload_remove(upload);
     vmxd_repository_release(upload->repository, reserved);

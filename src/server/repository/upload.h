@@ -49,7 +49,8 @@ bool
 vmxd_upload_complete(vmxd_upload *upload, const Repository__CompleteUploadRequest *request, vmxd_blob **blob,
                      vmxd_status *status);
 
-/* Its files are removed, writers get NOT_FOUND, the repository's list has it no more; false if that had happened. */
+/* Its files are removed, writers get NOT_FOUND, the repository's list has it no more; false if that had happened. One that
+ * is being completed goes when that has ended, blob or not. */
 bool
 vmxd_upload_abort(vmxd_upload *upload);
 

@@ -32,12 +32,15 @@ begin_completing(vmxd_upload *upload, vmxd_status *status)
                        state == VMXD_UPLOAD_GONE ? "was aborted or completed" : "is being completed");
 }
 
-static void
+/* False: it has been aborted meanwhile. */
+static bool
 end_completing(vmxd_upload *upload, bool done)
 {
     pthread_mutex_lock(&upload->lock);
     upload->state = done ? VMXD_UPLOAD_GONE : VMXD_UPLOAD_OPEN;
+    bool wanted = !upload->unwanted;
     pthread_mutex_unlock(&upload->lock);
+    return wanted;
 }
 
 /* --- the parts ----------------------------------------------------------------------------------------------------- */
@@ -150,21 +153,35 @@ publish(vmxd_upload *upload, summary *all, vmxd_blob **blob, vmxd_status *status
                                    status);
 }
 
+/* What was aborted while it was completed. False. */
+static bool
+take_back(vmxd_upload *upload, vmxd_blob **blob, vmxd_status *status)
+{
+    if (*blob)
+        vmxd_repository_delete(upload->repository, vmxd_blob_info(*blob)->name);
+    else
+        vmxd_upload_abort(upload);
+    vmxd_blob_unref(*blob);
+    *blob = NULL;
+    return vmxd_refuse(status, GRPC_STATUS_ABORTED, "the upload was aborted while it was being completed");
+}
+
 bool
 vmxd_upload_complete(vmxd_upload *upload, const Repository__CompleteUploadRequest *request, vmxd_blob **blob,
                      vmxd_status *status)
 {
     summary all = {0};
+    *blob = NULL;
     if (!begin_completing(upload, status))
         return false;
     bool done = check_part_count(upload, request->part_count, &all, status) && sum_up(upload, &all, status) &&
                 check_digest(&all, &request->digest, status) && make_durable(upload, all.bytes, status) &&
                 publish(upload, &all, blob, status);
-    end_completing(upload, done);
+    bool wanted = end_completing(upload, done);
     if (done) {
         vmxd_repository_release(upload->repository, upload->total - all.bytes);
         vmxd_repository_drop_upload(upload->repository, upload);
     }
     vmx_arena_reset(&all.arena);
-    return done;
+    return wanted ? done : take_back(upload, blob, status);
 }

@@ -27,6 +27,7 @@ struct vmxd_upload {
     /* A part's lock is never waited for under this one; this one may be taken under a part's. */
     pthread_mutex_t lock;
     vmxd_upload_state state; /* locked */
+    bool unwanted;           /* locked; aborted while it was being completed */
     uint64_t total;          /* locked, if the length is not known: what has been reserved for parts; else constant */
     vmxd_part **parts;       /* locked; the parts themselves stay */
     size_t part_count;       /* locked */
