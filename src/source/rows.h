@@ -79,6 +79,10 @@ vmx_status
 vmx_rows_of_file(vmx_str path, vmx_file_format format, char element, uint32_t dimension, bool map, vmx_rows **rows,
                  vmx_error *error);
 
+/* What finding its rows has cost a selection: words of the bitmap and places of its index that were looked at. */
+uint64_t
+vmx_rows_selection_steps(const vmx_rows *rows);
+
 /* The rows of `all` whose bits are set; holds `all`. */
 vmx_status
 vmx_rows_of_selection(vmx_rows *all, const uint64_t *bits, uint64_t bit_count, vmx_rows **rows, vmx_error *error);

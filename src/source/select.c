@@ -19,6 +19,7 @@ typedef struct selection {
     uint64_t word_count;
     uint64_t *before; /* set bits before each block */
     uint64_t block_count;
+    _Atomic uint64_t steps;
 } selection;
 
 /* The place of the n-th set bit (from 0) of a word that has so many. */
@@ -32,10 +33,10 @@ bit_in_word(uint64_t word, unsigned n)
 
 /* The row of `all` that is the k-th selected one; k < count. */
 static uint64_t
-row_of(const selection *chosen, uint64_t k)
+row_of(const selection *chosen, uint64_t k, uint64_t *steps)
 {
     uint64_t low = 0, high = chosen->block_count;
-    while (high - low > 1) {
+    for (; high - low > 1; ++*steps) {
         uint64_t middle = low + (high - low) / 2;
         if (chosen->before[middle] <= k)
             low = middle;
@@ -43,17 +44,17 @@ row_of(const selection *chosen, uint64_t k)
             high = middle;
     }
     uint64_t word = low * BLOCK_WORDS, left = k - chosen->before[low];
-    for (unsigned set; left >= (set = (unsigned)__builtin_popcountll(chosen->bits[word])); word++)
+    for (unsigned set; left >= (set = (unsigned)__builtin_popcountll(chosen->bits[word])); word++, ++*steps)
         left -= set;
     return word * 64 + bit_in_word(chosen->bits[word], (unsigned)left);
 }
 
 /* How many rows from `row` on, which is selected, are selected in a row; at most `max`. */
 static uint64_t
-run_from(const selection *chosen, uint64_t row, uint64_t max)
+run_from(const selection *chosen, uint64_t row, uint64_t max, uint64_t *steps)
 {
     uint64_t length = 0;
-    while (length < max) {
+    for (; length < max; ++*steps) {
         uint64_t at = row + length, word = at / 64;
         if (word >= chosen->word_count)
             break;
@@ -68,11 +69,11 @@ run_from(const selection *chosen, uint64_t row, uint64_t max)
 
 /* The next selected row after `row`; there is one. */
 static uint64_t
-next_row(const selection *chosen, uint64_t row)
+next_row(const selection *chosen, uint64_t row, uint64_t *steps)
 {
     uint64_t at = row + 1, word = at / 64;
     uint64_t rest = word < chosen->word_count ? chosen->bits[word] & (UINT64_MAX << (at % 64)) : 0;
-    while (rest == 0)
+    for (; rest == 0; ++*steps)
         rest = chosen->bits[++word];
     return word * 64 + (unsigned)__builtin_ctzll(rest);
 }
@@ -82,25 +83,27 @@ selection_read(vmx_rows *rows, uint64_t first, uint64_t count, uint8_t *out, vmx
 {
     selection *chosen = (selection *)rows;
     vmx_status status = VMX_OK;
-    uint64_t row = count > 0 ? row_of(chosen, first) : 0;
+    uint64_t steps = 1, row = count > 0 ? row_of(chosen, first, &steps) : 0;
     while (count > 0 && status == VMX_OK) {
-        uint64_t run = run_from(chosen, row, count);
+        uint64_t run = run_from(chosen, row, count, &steps);
         status = chosen->all->vtable->read(chosen->all, row, run, out, error);
         out += run * rows->row_bytes;
         count -= run;
         atomic_fetch_add_explicit(&rows->reads, run, memory_order_relaxed);
         if (count > 0)
-            row = next_row(chosen, row + run - 1);
+            row = next_row(chosen, row + run - 1, &steps);
     }
+    atomic_fetch_add_explicit(&chosen->steps, steps, memory_order_relaxed);
     return status;
 }
 
 static const uint8_t *
 selection_view(vmx_rows *rows, uint64_t first, uint64_t count)
 {
-    const selection *chosen = (const selection *)rows;
-    uint64_t row = row_of(chosen, first);
-    return run_from(chosen, row, count) == count ? chosen->all->vtable->view(chosen->all, row, count) : NULL;
+    selection *chosen = (selection *)rows;
+    uint64_t steps = 1, row = row_of(chosen, first, &steps), run = run_from(chosen, row, count, &steps);
+    atomic_fetch_add_explicit(&chosen->steps, steps, memory_order_relaxed);
+    return run == count ? chosen->all->vtable->view(chosen->all, row, count) : NULL;
 }
 
 static void
@@ -111,6 +114,12 @@ selection_destroy(vmx_rows *rows)
     vmx_dealloc(chosen->bits);
     vmx_dealloc(chosen->before);
     vmx_dealloc(chosen);
+}
+
+uint64_t
+vmx_rows_selection_steps(const vmx_rows *rows)
+{
+    return atomic_load_explicit(&((const selection *)rows)->steps, memory_order_relaxed);
 }
 
 static uint64_t

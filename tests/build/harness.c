@@ -37,11 +37,12 @@ server_options(void)
 }
 
 static void
-open_parts(uint64_t upload_expiry_ms)
+open_parts(uint64_t expiry_ms)
 {
     vmxd_status status;
     vmxd_store_options store = {.metric = VMXD_EUCLIDEAN};
-    vmxd_repository_options repository = {.directory = the_service.data, .upload_expiry_ms = upload_expiry_ms};
+    vmxd_repository_options repository = {
+        .directory = the_service.data, .upload_expiry_ms = expiry_ms, .blob_expiry_ms = expiry_ms};
     vmxd_service *parts = &the_service.parts;
     parts->store = vmxd_store_new(&store);
     parts->repository = vmxd_repository_open(&repository, &status);
@@ -53,7 +54,7 @@ open_parts(uint64_t upload_expiry_ms)
 }
 
 void
-service_start(uint64_t upload_expiry_ms)
+service_start(uint64_t expiry_ms)
 {
     vmxd_status status;
     vmxd_server_options options = server_options();
@@ -63,7 +64,7 @@ service_start(uint64_t upload_expiry_ms)
     ck_assert_int_eq(mkdir(the_service.data, 0700), 0);
     make_vectors();
     grpc_init();
-    open_parts(upload_expiry_ms);
+    open_parts(expiry_ms);
     the_service.server = vmxd_server_start(&options, &status);
     ck_assert_msg(the_service.server != NULL, "%s", status.text);
     snprintf(the_service.endpoint, sizeof the_service.endpoint, "127.0.0.1:%d", vmxd_server_port(the_service.server));
@@ -319,6 +320,21 @@ start_patient_build(vmx_client *client, vmx_source *source, const vmx_build_spec
     ck_assert_msg(status == VMX_OK, "%s", error.message);
     vmx_source_free(source);
     return op;
+}
+
+vmx_mock_proxy *
+start_slow_proxy(int64_t bytes_per_second, char endpoint[32])
+{
+    vmx_mock_proxy *proxy;
+    vmx_mock_network network;
+    vmx_error error;
+    vmx_status status = vmx_mock_proxy_start(vmx_str_from(the_service.endpoint), &proxy, &error);
+    ck_assert_msg(status == VMX_OK, "%s", error.message);
+    vmx_mock_network_init(&network, sizeof network);
+    network.bytes_per_second = bytes_per_second;
+    vmx_mock_proxy_set(proxy, 0, &network);
+    snprintf(endpoint, 32, "127.0.0.1:%d", vmx_mock_proxy_port(proxy));
+    return proxy;
 }
 
 bool

@@ -32,9 +32,9 @@ extern service the_service;
 extern float the_vectors[ROWS][COLUMNS];
 extern int32_t the_ids[ROWS];
 
-/* Makes the folder, the vectors and the service. `expiry_ms`: of uploads that nobody touches; 0: never. */
+/* Makes the folder, the vectors and the service. `expiry_ms`: of uploads and blobs that nobody touches; 0: never. */
 void
-service_start(uint64_t upload_expiry_ms);
+service_start(uint64_t expiry_ms);
 void
 service_stop(void);
 
@@ -110,6 +110,10 @@ vmx_client *
 open_patient_builder(const char *endpoint);
 vmx_op *
 start_patient_build(vmx_client *client, vmx_source *source, const vmx_build_spec *spec);
+
+/* In front of the server without faults; 0: no limit. */
+vmx_mock_proxy *
+start_slow_proxy(int64_t bytes_per_second, char endpoint[32]);
 
 /* Waits until the operation is in the phase and `bytes` of it are done; false if it has ended or passed before. */
 bool

@@ -135,21 +135,6 @@ END_TEST
 
 /* --- while bytes move ---------------------------------------------------------------------------------------------- */
 
-static vmx_mock_proxy *
-start_slow_proxy(int64_t bytes_per_second, char endpoint[32])
-{
-    vmx_mock_proxy *proxy;
-    vmx_mock_network network;
-    vmx_error error;
-    vmx_status status = vmx_mock_proxy_start(vmx_str_from(the_service.endpoint), &proxy, &error);
-    ck_assert_msg(status == VMX_OK, "%s", error.message);
-    vmx_mock_network_init(&network, sizeof network);
-    network.bytes_per_second = bytes_per_second;
-    vmx_mock_proxy_set(proxy, 0, &network);
-    snprintf(endpoint, 32, "127.0.0.1:%d", vmx_mock_proxy_port(proxy));
-    return proxy;
-}
-
 START_TEST(while_it_uploads)
 {
     char endpoint[32];
