@@ -57,6 +57,18 @@ def replies():
     yield "unknown-fields", bytes([0]) + field(2, match + field(99, b"x") + field(98, 7)) + field(100, b"y")
 
 
+def parts():
+    """Messages of blobs by name: WritePartRequest, and behind a byte ReadRangeResponse."""
+    data, crc = field(1, bytes(range(200))), b"\x15\x01\x02\x03\x04"
+    yield "chunk", field(2, data + crc)
+    yield "chunk-crc-first", field(2, crc + data)
+    yield "chunk-alone", field(2, data)
+    yield "end", field(3, field(1, bytes(4)))
+    yield "header", field(1, field(1, b"id") + field(2, 7) + field(3, 300))
+    yield "range", b"\x06" + field(1, 300000) + field(2, bytes(range(200)))
+    yield "range-from-0", b"\x1f" + field(2, bytes(range(200)))
+
+
 def faiss_files():
     """Files of FAISS by name: each kind of a remote build, and without its vectors."""
     import faiss
@@ -122,6 +134,8 @@ def seeds():
         yield "reply", name, reply
     for name, step in (("up", 1), ("down", 255), ("steps", 37), ("zeros", 0)):
         yield "request", name, bytes(i * step % 256 for i in range(600))
+    for name, message in parts():
+        yield "part", name, message
     for name, file in faiss_files():
         yield "faiss", name, file
 
