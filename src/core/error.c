@@ -63,7 +63,13 @@ vmx_error_no_memory(vmx_error *error)
 void
 vmx_error_clear(vmx_error *error)
 {
-    *error = (vmx_error){.code = VMX_OK, .grpc_code = -1, .retry_after_ms = -1};
+    error->code = VMX_OK;
+    error->grpc_code = -1;
+    error->outcome = VMX_OUTCOME_NOT_SENT;
+    error->retriable = error->budget_exhausted = false;
+    error->attempts = 0;
+    error->retry_after_ms = -1;
+    error->peer[0] = error->message[0] = '\0'; /* all of their 600 bytes are not worth it: every call begins so */
 }
 
 int

@@ -78,13 +78,23 @@ vmx_message_init_one(vmx_message *message, vmx_block *block, const uint8_t *data
     message->slices = message->few;
 }
 
+/* Of `few` nothing is read while there are no slices. */
+static void
+forget(vmx_message *message)
+{
+    message->slices = NULL;
+    message->count = message->size_bytes = 0;
+    message->drop = NULL;
+    message->memory = NULL;
+}
+
 void
 vmx_message_move(vmx_message *to, vmx_message *from)
 {
     *to = *from;
     if (from->slices == from->few)
         to->slices = to->few;
-    *from = (vmx_message){0};
+    forget(from);
 }
 
 void
@@ -101,5 +111,5 @@ vmx_message_clear(vmx_message *message)
         vmx_dealloc(message->slices);
     if (message->drop != NULL)
         message->drop(message->memory);
-    *message = (vmx_message){0};
+    forget(message);
 }

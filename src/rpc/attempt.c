@@ -218,7 +218,7 @@ attempt_deadline(const vmx_call *call, uint64_t now_us)
 }
 
 bool
-vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_attempt_why why,
+vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_attempt_why why, uint64_t now_us,
                   void (*on_end)(vmx_task *task))
 {
     vmx_attempt_clear(attempt);
@@ -229,7 +229,7 @@ vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_a
     attempt->hedge = why == VMX_ATTEMPT_HEDGE;
     attempt->sent_bytes = call->request.message.size_bytes;
     attempt->ended_task.run = on_end;
-    attempt->started_us = vmx_call_now(call);
+    attempt->started_us = now_us;
     attempt->deadline_us = attempt_deadline(call, attempt->started_us);
     vmx_stream_options options = {
         .channel = ticket.channel,

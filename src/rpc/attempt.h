@@ -7,11 +7,11 @@
 #include "rpc/call.h"
 
 /*
- * Starts a stream on the ticket's channel. `on_end` comes on the strand when it has ended: the stream is closed then,
+ * Starts a stream on the ticket's channel, now. `on_end` comes on the strand when it has ended: the stream is closed then,
  * `reply` and `message` are the attempt's. False: memory is out, the ticket is still the caller's.
  */
 bool
-vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_attempt_why why,
+vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_attempt_why why, uint64_t now_us,
                   void (*on_end)(vmx_task *task));
 
 /* Takes the end in: closes the stream, writes the record. */

@@ -119,6 +119,7 @@ struct vmx_call {
     bool transparent_used; /* the one repetition that does not count */
     uint64_t due_us;       /* what the timer is for */
     uint64_t pause_us;     /* the last one */
+    bool seeded;           /* `random` is in use */
     vmx_random random;
     vmx_error *error;   /* the op's */
     vmx_ticket granted; /* for granted_task */

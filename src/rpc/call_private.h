@@ -25,7 +25,7 @@ vmx_call_now(const vmx_call *call)
 
 /* Gets a channel for the next attempt and starts it; waits in line for one. */
 void
-vmx_call_get_channel(vmx_call *call);
+vmx_call_get_channel(vmx_call *call, uint64_t now_us);
 
 /* Arms the timer; one whose task is on its way is armed again when that comes. */
 void

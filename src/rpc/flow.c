@@ -237,7 +237,7 @@ vmx_flow_start(vmx_flow *flow, const char *method)
     flow->cancelled = flow->idle = false;
     flow->phase = VMX_FLOW_IN_LINE;
     flow->waiter.fail_fast = !flow->settings.wait_for_ready;
-    vmx_ticket ticket = vmx_pool_acquire(flow->caller->pool, &flow->waiter);
+    vmx_ticket ticket = vmx_pool_acquire(flow->caller->pool, &flow->waiter, now_of(flow));
     if (ticket.link != NULL) {
         open_stream(flow, ticket);
         return;

@@ -100,11 +100,22 @@ back_in_line(vmx_call *call)
 {
     call->started--;
     call->records.count--;
-    uint64_t due_us = vmx_call_now(call) + (uint64_t)call->settings.retry.initial_backoff_ms * 1000;
+    uint64_t now_us = vmx_call_now(call);
+    uint64_t due_us = now_us + (uint64_t)call->settings.retry.initial_backoff_ms * 1000;
     if (due_us < call->settings.deadline_us)
         back_off(call, (uint64_t)call->settings.retry.initial_backoff_ms * 1000);
     else
-        vmx_call_get_channel(call);
+        vmx_call_get_channel(call, now_us);
+}
+
+/* Few calls need it. */
+static vmx_random *
+random_of(vmx_call *call)
+{
+    if (!call->seeded)
+        vmx_random_seed(&call->random, atomic_fetch_add_explicit(&call->caller->next_seed, 1, memory_order_relaxed));
+    call->seeded = true;
+    return &call->random;
 }
 
 static void
@@ -125,7 +136,7 @@ fail(vmx_call *call, const vmx_attempt *attempt, vmx_verdict verdict)
         .deadline_us = call->settings.deadline_us,
         .last_pause_us = call->pause_us,
     };
-    vmx_retry_choice choice = vmx_retry_choose(&facts, &call->random);
+    vmx_retry_choice choice = vmx_retry_choose(&facts, random_of(call));
     call->stop = choice.stop;
     call->why = choice.why;
     vmx_report_pushback(call, attempt);

@@ -44,11 +44,10 @@ all_failing_locked(const vmx_pool *pool)
 
 /* Ejected channels serve only when no other is READY, be it full: never all of them are left out. */
 static vmx_link *
-choose_ready_locked(vmx_pool *pool, const vmx_link *not_this)
+choose_ready_locked(vmx_pool *pool, const vmx_link *not_this, uint64_t now_us)
 {
     if (!vmx_gate_is_open(&pool->locked.gate))
         return NULL;
-    uint64_t now_us = pool->options.health.consecutive > 0 ? pool->transport->vtable->now(pool->transport) : 0;
     vmx_link *link = best_ready_locked(pool, not_this, now_us);
     return link != NULL && link->in_flight < pool->options.max_streams ? link : NULL;
 }
@@ -58,11 +57,11 @@ choose_ready_locked(vmx_pool *pool, const vmx_link *not_this)
  * too, one at a time, while the reason of the failure is unknown: only a call brings it to light.
  */
 static vmx_link *
-choose_locked(vmx_pool *pool, const vmx_pool_waiter *waiter)
+choose_locked(vmx_pool *pool, const vmx_pool_waiter *waiter, uint64_t now_us)
 {
-    vmx_link *link = waiter->avoid != NULL ? choose_ready_locked(pool, waiter->avoid) : NULL;
+    vmx_link *link = waiter->avoid != NULL ? choose_ready_locked(pool, waiter->avoid, now_us) : NULL;
     if (link == NULL)
-        link = choose_ready_locked(pool, NULL);
+        link = choose_ready_locked(pool, NULL, now_us);
     if (link != NULL)
         return link;
     link = all_failing_locked(pool);
@@ -121,8 +120,9 @@ dequeue_locked(vmx_pool *pool, vmx_pool_waiter *waiter)
 static vmx_pool_waiter *
 next_grant_locked(vmx_pool *pool, vmx_ticket *ticket)
 {
+    uint64_t now_us = pool->locked.head != NULL ? pool->transport->vtable->now(pool->transport) : 0;
     for (vmx_pool_waiter *waiter = pool->locked.head; waiter != NULL; waiter = waiter->next) {
-        vmx_link *link = choose_locked(pool, waiter);
+        vmx_link *link = choose_locked(pool, waiter, now_us);
         if (link != NULL) {
             *ticket = take_locked(pool, link);
             dequeue_locked(pool, waiter);
@@ -151,14 +151,14 @@ vmx_pool_serve(vmx_pool *pool)
 /* --- tickets ------------------------------------------------------------------------------------------------------- */
 
 vmx_ticket
-vmx_pool_acquire(vmx_pool *pool, vmx_pool_waiter *waiter)
+vmx_pool_acquire(vmx_pool *pool, vmx_pool_waiter *waiter, uint64_t now_us)
 {
     vmx_ticket ticket = {0};
     if (pool->options.max_age_ms > 0)
-        vmx_pool_renew(pool, pool->transport->vtable->now(pool->transport));
+        vmx_pool_renew(pool, now_us);
     pthread_mutex_lock(&pool->lock);
     bool in_line = pool->locked.head != NULL && !(waiter->fail_fast && all_failing_locked(pool) != NULL);
-    vmx_link *link = in_line ? NULL : choose_locked(pool, waiter);
+    vmx_link *link = in_line ? NULL : choose_locked(pool, waiter, now_us);
     if (link != NULL)
         ticket = take_locked(pool, link);
     else
@@ -168,11 +168,11 @@ vmx_pool_acquire(vmx_pool *pool, vmx_pool_waiter *waiter)
 }
 
 vmx_ticket
-vmx_pool_acquire_other(vmx_pool *pool, const vmx_link *not_this)
+vmx_pool_acquire_other(vmx_pool *pool, const vmx_link *not_this, uint64_t now_us)
 {
     vmx_ticket ticket = {0};
     pthread_mutex_lock(&pool->lock);
-    vmx_link *link = pool->locked.head == NULL ? choose_ready_locked(pool, not_this) : NULL;
+    vmx_link *link = pool->locked.head == NULL ? choose_ready_locked(pool, not_this, now_us) : NULL;
     if (link != NULL)
         ticket = take_locked(pool, link);
     pthread_mutex_unlock(&pool->lock);

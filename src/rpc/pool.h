@@ -83,13 +83,13 @@ vmx_pool_close(vmx_pool *pool);
 void
 vmx_pool_free(vmx_pool *pool);
 
-/* Leave to start one stream; with link NULL the waiter is in line. */
+/* Leave to start one stream; with link NULL the waiter is in line. `now_us` is the transport's time, here and below. */
 vmx_ticket
-vmx_pool_acquire(vmx_pool *pool, vmx_pool_waiter *waiter);
+vmx_pool_acquire(vmx_pool *pool, vmx_pool_waiter *waiter, uint64_t now_us);
 
 /* Leave to start one stream on another channel than `not_this`, now or not at all (link NULL). */
 vmx_ticket
-vmx_pool_acquire_other(vmx_pool *pool, const vmx_link *not_this);
+vmx_pool_acquire_other(vmx_pool *pool, const vmx_link *not_this, uint64_t now_us);
 
 /* Leaves the line. False: it was granted a ticket meanwhile, `granted` has been or is being called. */
 bool

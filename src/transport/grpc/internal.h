@@ -28,6 +28,10 @@ typedef struct vmx_grpc_stream vmx_grpc_stream;
 /* The struct that `member`, at `pointer`, is part of. */
 #define VMX_GRPC_OWNER(type, member, pointer) ((type *)((char *)(pointer)-offsetof(type, member)))
 
+/* With so many streams under way a loop is looked after all the time, and their ends come in groups. With fewer somebody may
+ * wait for each of them. */
+enum { VMX_GRPC_BUSY_STREAMS = 8 };
+
 /* What a completion queue hands back: every batch and watch has one. */
 typedef struct vmx_grpc_tag {
     /* Handles the completion on the loop's thread; returns how many events of it the caller was told. */
@@ -53,7 +57,7 @@ struct vmx_grpc_loop {
     vmx_timer_heap timers;
     uint64_t sleep_until_us;  /* when the thread in the queue wakes up by itself; 0: it is awake, or will be at once */
     vmx_grpc_stream *streams; /* under way, newest first */
-    size_t stream_count;
+    _Atomic size_t stream_count;              /* may be read without the lock */
     vmx_grpc_stream *waiting, **last_waiting; /* to be started, oldest first */
     size_t waiting_count;
 };
@@ -269,7 +273,8 @@ vmx_grpc_cancel(vmx_stream *stream);
 void
 vmx_grpc_close(vmx_stream *stream);
 
-/* Starts the batches of a stream whose call exists, and drops one of stream->active, which was kept for that. */
+/* Starts the batches of a stream whose call exists, and drops one of stream->active, which was kept for that. Signals are
+ * blocked. */
 void
 vmx_grpc_stream_begin(vmx_grpc_stream *stream);
 
@@ -291,9 +296,10 @@ vmx_grpc_stream_give_up(vmx_grpc_stream *stream);
 
 /* --- under_way.c: the streams of a loop ---------------------------------------------------------------------------- */
 
-/* Lists a stream, whose call exists; of one batch: whose end is expected at its deadline. */
-void
-vmx_grpc_list(vmx_grpc_stream *stream, uint64_t deadline_us);
+/* Lists a stream, whose call exists; of one batch: whose end is expected at its deadline. loop->lock held; true: the loop must
+ * be woken, without it. */
+bool
+vmx_grpc_list_locked(vmx_grpc_stream *stream, uint64_t deadline_us);
 
 /* No-op for one that was never listed. */
 void
@@ -316,9 +322,10 @@ vmx_grpc_on_overdue_tag(vmx_grpc_tag *tag, bool ok);
 
 /* --- waiting.c: streams that the loop is to begin ------------------------------------------------------------------- */
 
-/* A new unary stream may wait until the loop begins it, if that is soon and spares work. False: it does not wait. */
+/* Lists a new stream, whose call exists. A unary one may then wait until the loop begins it, if that is soon and spares work;
+ * false: it does not wait. */
 bool
-vmx_grpc_wait_for_loop(vmx_grpc_stream *stream);
+vmx_grpc_enter(vmx_grpc_stream *stream, uint64_t deadline_us);
 
 /* Begins all that wait. Signals are blocked. */
 void

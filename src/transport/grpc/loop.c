@@ -199,16 +199,12 @@ note_awake(vmx_grpc_loop *loop)
     pthread_mutex_unlock(&loop->lock);
 }
 
-/* With that many streams under way more completions are likely there already: taking them now saves the way out and in
- * again. With fewer it would cost a look at the sockets in vain. */
+/* More completions are likely there already: taking them now saves the way out and in again. With fewer streams it would
+ * cost a look at the sockets in vain. */
 static bool
-is_busy(vmx_grpc_loop *loop)
+is_busy(const vmx_grpc_loop *loop)
 {
-    enum { MANY = 8 };
-    pthread_mutex_lock(&loop->lock);
-    bool busy = loop->stream_count >= MANY;
-    pthread_mutex_unlock(&loop->lock);
-    return busy;
+    return atomic_load_explicit(&loop->stream_count, memory_order_relaxed) >= VMX_GRPC_BUSY_STREAMS;
 }
 
 /* Completions that are there already. What they append to queues is announced a few at a time: a wake-up for each would

@@ -188,15 +188,13 @@ on_status(vmx_grpc_tag *tag, bool ok)
 
 /* --- batches ------------------------------------------------------------------------------------------------------ */
 
-/* Starts a batch, which keeps the stream active. A refused one leaves no trace and ends the call with what was wrong. */
+/* With signals blocked. Starts a batch, which keeps the stream active. A refused one leaves no trace and ends the call with what was wrong. */
 static bool
 start_batch(vmx_grpc_stream *stream, const grpc_op *ops, size_t count, vmx_grpc_tag *tag)
 {
     atomic_fetch_add_explicit(&stream->active, 1, memory_order_relaxed);
     vmx_tsan_release(tag);
-    vmx_guest guest = vmx_guest_enter();
     grpc_call_error error = grpc_call_start_batch(stream->call, ops, count, tag, NULL);
-    vmx_guest_leave(&guest);
     if (error == GRPC_CALL_OK)
         return true;
     const char *text = error == GRPC_CALL_ERROR_INVALID_METADATA
@@ -334,8 +332,7 @@ start_call(vmx_grpc_stream *stream, const vmx_stream_options *options, void *han
 {
     atomic_fetch_add_explicit(&stream->active, 1, memory_order_relaxed);
     stream->call = create_call(stream->loop, stream, options, handle);
-    vmx_grpc_list(stream, options->deadline_us);
-    if (vmx_grpc_wait_for_loop(stream))
+    if (vmx_grpc_enter(stream, options->deadline_us))
         return;
     vmx_guest guest = vmx_guest_enter();
     vmx_grpc_stream_begin(stream);
@@ -378,7 +375,9 @@ vmx_grpc_send(vmx_stream *base, const vmx_message *message, bool last)
     }
     if (last)
         ops[count++] = op_half_close;
+    vmx_guest guest = vmx_guest_enter();
     start_batch(stream, ops, count, &stream->send_tag);
+    vmx_guest_leave(&guest);
 }
 
 void
@@ -387,7 +386,9 @@ vmx_grpc_recv(vmx_stream *base)
     vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
     grpc_op op = op_receive(stream);
     atomic_store(&stream->receiving, true);
+    vmx_guest guest = vmx_guest_enter();
     start_batch(stream, &op, 1, &stream->message_tag);
+    vmx_guest_leave(&guest);
 }
 
 void

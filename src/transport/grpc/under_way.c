@@ -22,21 +22,25 @@ expect_end_locked(vmx_grpc_stream *stream, uint64_t time_us)
 
 /* --- the list ------------------------------------------------------------------------------------------------------ */
 
-void
-vmx_grpc_list(vmx_grpc_stream *stream, uint64_t deadline_us)
+/* Written under the lock only. */
+static void
+change_count(vmx_grpc_loop *loop, int by)
+{
+    size_t count = atomic_load_explicit(&loop->stream_count, memory_order_relaxed) + (size_t)by;
+    atomic_store_explicit(&loop->stream_count, count, memory_order_relaxed);
+}
+
+bool
+vmx_grpc_list_locked(vmx_grpc_stream *stream, uint64_t deadline_us)
 {
     vmx_grpc_loop *loop = stream->loop;
-    pthread_mutex_lock(&loop->lock);
     stream->link = &loop->streams;
     stream->next = loop->streams;
     if (stream->next != NULL)
         stream->next->link = &stream->next;
     loop->streams = stream;
-    loop->stream_count++;
-    bool wake = expect_end_locked(stream, deadline_us);
-    pthread_mutex_unlock(&loop->lock);
-    if (wake)
-        vmx_grpc_interrupt(loop, &loop->wake_tag);
+    change_count(loop, 1);
+    return expect_end_locked(stream, deadline_us);
 }
 
 void
@@ -48,7 +52,7 @@ vmx_grpc_unlist(vmx_grpc_stream *stream)
         *stream->link = stream->next;
         if (stream->next != NULL)
             stream->next->link = stream->link;
-        loop->stream_count--;
+        change_count(loop, -1);
     }
     pthread_mutex_unlock(&loop->lock);
 }

@@ -6,9 +6,6 @@
  * way the loop is looked after all the time: then calls of the host's wait for it, and it starts many in one go.
  */
 
-/* With fewer calls under way somebody may wait for each of them, and the loop may sleep. */
-enum { MANY = 8 };
-
 /* So many do not wait any longer: whoever brings the last starts them all. */
 enum { MOST = 64 };
 
@@ -48,17 +45,16 @@ get_in_line_locked(vmx_grpc_stream *stream)
 }
 
 bool
-vmx_grpc_wait_for_loop(vmx_grpc_stream *stream)
+vmx_grpc_enter(vmx_grpc_stream *stream, uint64_t deadline_us)
 {
     vmx_grpc_loop *loop = stream->loop;
-    if (!stream->unary || vmx_grpc_loop_is_here(loop))
-        return false;
+    bool may_wait = stream->unary && !vmx_grpc_loop_is_here(loop);
     vmx_grpc_stream *waiting = NULL;
-    bool wake = false;
     pthread_mutex_lock(&loop->lock);
-    bool waits = loop->stream_count >= MANY;
+    bool wake = vmx_grpc_list_locked(stream, deadline_us);
+    bool waits = may_wait && loop->stream_count >= VMX_GRPC_BUSY_STREAMS;
     if (waits)
-        wake = get_in_line_locked(stream);
+        wake |= get_in_line_locked(stream);
     if (loop->waiting_count >= MOST)
         waiting = take_waiting_locked(loop);
     pthread_mutex_unlock(&loop->lock);
