@@ -26,7 +26,7 @@
 #define LOAD_FLOAT_BYTES   256u
 #define LOAD_BLOCK_RECORDS 4
 #define LOAD_RECORD_BYTES  256u
-#define LOAD_LINE_MAX      1024u
+#define LOAD_LINE_MAX      512u
 #define LOAD_LINE_FIRST    32
 #define LOAD_LINE_READ     128
 #define LOAD_LINE_CUT      16
