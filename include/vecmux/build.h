@@ -67,6 +67,7 @@ typedef struct vmx_build_spec {
     bool clean_up_failed; /* ... also after a failure or a cancellation; they could have been gone on with */
     vmx_footer footer;
     uint64_t expected_memory_bytes; /* of the build, on the server; 0: the server estimates */
+    vmx_str index; /* whom statistics count it for, up to 64 bytes of UTF-8; empty: in place, the namespace */
 } vmx_build_spec;
 
 VMX_API void

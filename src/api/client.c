@@ -77,6 +77,7 @@ client_destroy(vmx_host *host)
     vmx_latency_destroy(&client->caller.reads);
     vmx_engine_fini(&client->engine);
     vmx_ledger_destroy(&client->ledger);
+    vmx_index_tallies_destroy(&client->builds.by_index);
     vmx_meter_free(client->caller.meter);
     vmx_buffer_free(&client->authorities);
     vmx_log_close(client->log);
@@ -314,6 +315,7 @@ client_new(const vmx_config *config)
     vmx_latency_init(&client->caller.reads);
     vmx_run_store_init(&client->runs);
     vmx_ledger_init(&client->ledger);
+    vmx_index_tallies_init(&client->builds.by_index);
     client->caller.meter = vmx_meter_new();
     client->config = vmx_config_copy(config);
     if (client->config == NULL || client->caller.meter == NULL) {

@@ -225,10 +225,29 @@ add_seconds(vmx_stats *stats, vmx_metric_id id, const vmx_build_tally *tally)
     add_plain(stats, id, (double)atomic_load(&tally->duration_us) / 1e6);
 }
 
+/* The series of one metric after the other. */
+static void
+collect_indexes(vmx_stats *stats, vmx_index_tallies *tallies)
+{
+    static const char *const results[VMX_BUILD_RESULTS] = {"success", "fallback", "failure", "cancelled"};
+    vmx_index_tally of[VMX_TALLIED_INDEXES + 1];
+    size_t count = vmx_index_tallies_read(tallies, of);
+    for (size_t i = 0; i < count; i++)
+        for (size_t result = 0; result < VMX_BUILD_RESULTS; result++)
+            vmx_stats_add(stats, VMX_M_BUILDS, (double)of[i].results[result], of[i].name, results[result]);
+    for (size_t i = 0; i < count; i++)
+        vmx_stats_add(stats, VMX_M_BUILDS_TIME, (double)of[i].duration_us / 1e6, of[i].name, NULL);
+    for (size_t i = 0; i < count; i++) {
+        vmx_stats_add(stats, VMX_M_BUILDS_BYTES, (double)of[i].sent_bytes, of[i].name, "sent");
+        vmx_stats_add(stats, VMX_M_BUILDS_BYTES, (double)of[i].received_bytes, of[i].name, "received");
+    }
+}
+
 static void
 collect_builds(vmx_stats *stats, vmx_client *client)
 {
-    const vmx_build_counters *builds = &client->builds;
+    vmx_build_counters *builds = &client->builds;
+    collect_indexes(stats, &builds->by_index);
     add_tally(stats, VMX_M_BUILD_UPLOADS, &builds->uploads);
     add_tally(stats, VMX_M_BUILD_DOWNLOADS, &builds->downloads);
     add_tally(stats, VMX_M_BUILD_TRIGGERS, &builds->triggers);

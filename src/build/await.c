@@ -60,7 +60,6 @@ not_built(vmx_build *build, const vmx_pb_build *job)
         vmx_trigger_again(build);
         return;
     }
-    vmx_count(&build->parts.counters->builds.failure, 1);
     vmx_build_fail_with(build, failed ? VMX_ERR_SERVER : VMX_ERR_CANCELLED, "%s at %s: the build %s: %s%s%s",
                         build->op.name, build->parts.caller->endpoint, failed ? "failed" : "was cancelled",
                         failed ? error_class(job) : "by somebody else", failed && job->error != NULL ? ": " : "",

@@ -52,9 +52,12 @@ vmx_build_uploaded(vmx_build *build)
 void
 vmx_build_built(vmx_build *build, const vmx_pb_build *job)
 {
-    if (build->kind == VMX_BUILD_IN_PLACE)
+    if (build->kind == VMX_BUILD_IN_PLACE) {
         vmx_clean_begin(build);
-    else if (vmx_download_plan(build, job->result))
+        return;
+    }
+    vmx_build_enter(build, VMX_BUILD_DOWNLOAD, 0, 0);
+    if (vmx_download_plan(build, job->result))
         vmx_download_begin(build);
 }
 
@@ -106,14 +109,22 @@ let_source_go(vmx_build *build)
 }
 
 static void
-uncount(vmx_build *build)
+count_end(vmx_build *build)
 {
+    static const vmx_build_result failures[] = {
+        [VMX_BUILD_REMOTE] = VMX_BUILD_FELL_BACK, [VMX_BUILD_IN_PLACE] = VMX_BUILD_FAILED};
     vmx_build_counters *counters = build->parts.counters;
     if (!build->counted)
         return;
     build->counted = false;
     vmx_uncount(build->kind == VMX_BUILD_REMOTE ? &counters->current_remote : &counters->current_in_place, 1);
     vmx_uncount(&counters->current_bytes, build->vectors.blob.size_bytes);
+    vmx_build_result result = build->op.error.code == VMX_OK ? VMX_BUILD_SUCCEEDED
+                              : build->called_off            ? VMX_BUILD_CANCELLED
+                                                             : failures[build->kind];
+    vmx_index_tallies_add(&counters->by_index, build->settings.spec.index, result,
+                          vmx_build_now(build) - build->launched_us, atomic_load(&build->uploaded),
+                          atomic_load(&build->downloaded));
 }
 
 void
@@ -123,7 +134,7 @@ vmx_build_finish(vmx_build *build)
     if (!vmx_deadline_disarm(build))
         return; /* it is firing, and its task comes back here */
     vmx_build_make_fallback(build);
-    uncount(build);
+    count_end(build);
     for (size_t i = 0; i < VMX_BUILD_STREAMS; i++) {
         vmx_sender_clear(&build->senders[i]);
         vmx_fetcher_clear(&build->fetchers[i]);
@@ -204,6 +215,7 @@ vmx_build_launch(vmx_build *build, vmx_status prepared, vmx_op **op, vmx_error *
     }
     bool remote = build->kind == VMX_BUILD_REMOTE;
     build->counted = remote || build->kind == VMX_BUILD_IN_PLACE;
+    build->launched_us = vmx_build_now(build);
     if (build->counted)
         vmx_count(remote ? &build->parts.counters->current_remote : &build->parts.counters->current_in_place, 1);
     vmx_count(&build->parts.counters->current_bytes, build->vectors.blob.size_bytes);

@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "build/index_tally.h"
+
 /* How one kind of work has gone. */
 typedef struct vmx_build_tally {
     _Atomic uint64_t success, failure;
@@ -14,8 +16,8 @@ typedef struct vmx_build_tally {
 } vmx_build_tally;
 
 typedef struct vmx_build_counters {
-    vmx_build_tally uploads;   /* of blobs */
-    vmx_build_tally downloads; /* of results */
+    vmx_build_tally uploads;   /* of blobs; a phase that fails is one failure, whatever was under way */
+    vmx_build_tally downloads; /* of results; likewise */
     vmx_build_tally triggers;
     vmx_build_tally polls;  /* answers on how a build stands, streamed ones included */
     vmx_build_tally builds; /* on the server; the duration is the waiting time */
@@ -25,6 +27,7 @@ typedef struct vmx_build_counters {
     _Atomic uint64_t part_retries, range_retries;
     _Atomic uint64_t current_remote, current_in_place; /* builds that run now */
     _Atomic uint64_t current_bytes;                    /* of vectors in those */
+    vmx_index_tallies by_index;                        /* of builds that have ended */
 } vmx_build_counters;
 
 static inline void

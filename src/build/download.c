@@ -110,7 +110,6 @@ on_finished(vmx_chore *chore)
     build->fetchers[0].buffer = vmx_block_release(build->fetchers[0].buffer);
     vmx_actor_end(build, &download->actor);
     if (chore->error.code != VMX_OK) {
-        vmx_count(&build->parts.counters->downloads.failure, 1);
         vmx_build_fail(build, &chore->error);
         return;
     }
@@ -175,7 +174,6 @@ on_open(vmx_chore *chore)
     if (vmx_build_halted(build))
         return;
     if (chore->error.code != VMX_OK) {
-        vmx_count(&build->parts.counters->downloads.failure, 1);
         vmx_build_fail(build, &chore->error);
         return;
     }

@@ -31,7 +31,6 @@ end_if_quiet(vmx_fetcher *fetcher)
 static void
 fail(vmx_fetcher *fetcher, const vmx_error *why)
 {
-    vmx_count(&fetcher->build->parts.counters->downloads.failure, 1);
     vmx_build_fail(fetcher->build, why);
     end_if_quiet(fetcher);
 }

@@ -62,6 +62,7 @@ struct vmx_build {
     vmx_build_settings settings;
     vmx_source *source; /* NULL: none */
     bool source_taken, counted;
+    uint64_t launched_us;
     vmx_worker *worker;
     vmx_block *lender; /* holds the source while its memory is on its way */
     vmx_task start_task, post_task, stop_task, memory_task, deadline_task;

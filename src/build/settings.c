@@ -148,7 +148,21 @@ check_spec(const vmx_build *build, const vmx_build_spec *spec, vmx_error *error)
         return vmx_error_set(error, VMX_ERR_INVALID,
                              "build: graph_only puts the vectors back from the source, and an iterator cannot be read "
                              "twice; download the full form");
+    if (spec->index.len > VMX_INDEX_NAME_BYTES)
+        return vmx_error_set(error, VMX_ERR_INVALID, "build: index \"%.*s\" has %zu bytes; give up to %d",
+                             vmx_error_clip(spec->index), spec->index.ptr, spec->index.len, VMX_INDEX_NAME_BYTES);
     return VMX_OK;
+}
+
+/* Whom statistics count it for; kept, since `spec` lends it. */
+static bool
+keep_index(vmx_build *build)
+{
+    vmx_str *index = &build->settings.spec.index;
+    if (index->len == 0)
+        *index = vmx_str_from(build->settings.name_space);
+    *index = vmx_arena_str(&build->op.arena, *index);
+    return index->ptr != NULL;
 }
 
 void
@@ -243,7 +257,7 @@ vmx_build_settings_make(vmx_build *build, const vmx_build_spec *theirs, vmx_erro
     vmx_str repository = vmx_arena_str(
         &build->op.arena, spec->repository.len > 0 ? spec->repository
                                                    : VMX_STR(vmx_config_text(build->parts.config, "build.repository")));
-    if (settings->tenant == NULL || repository.ptr == NULL)
+    if (settings->tenant == NULL || repository.ptr == NULL || !keep_index(build))
         return vmx_error_no_memory(error);
     status = make_key(build, spec->idempotency_key, error);
     if (status == VMX_OK && build->kind == VMX_BUILD_REMOTE)

@@ -45,11 +45,38 @@ vmx_build_wind_up(vmx_build *build)
     vmx_op_submit(&build->op, &build->stop_task);
 }
 
+/* What has failed: the phase, or with a cancel nothing. */
+static void
+count_failure(const vmx_build *build)
+{
+    vmx_build_counters *counters = build->parts.counters;
+    switch ((vmx_build_phase)atomic_load(&build->phase)) {
+    case VMX_BUILD_UPLOAD:
+        vmx_count(&counters->uploads.failure, 1);
+        break;
+    case VMX_BUILD_TRIGGER:
+        vmx_count(&counters->triggers.failure, 1);
+        break;
+    case VMX_BUILD_AWAIT:
+        vmx_count(&counters->builds.failure, 1);
+        break;
+    case VMX_BUILD_DOWNLOAD:
+        vmx_count(&counters->downloads.failure, 1);
+        break;
+    case VMX_BUILD_CHECK:
+    case VMX_BUILD_CLEAN_UP:
+    case VMX_BUILD_DONE:
+        break;
+    }
+}
+
 void
 vmx_build_fail(vmx_build *build, const vmx_error *why)
 {
     if (build->stage != VMX_STAGE_RUNNING)
         return;
+    if (!build->called_off)
+        count_failure(build);
     build->op.error = *why;
     build->stage = VMX_STAGE_STOPPING;
     for (vmx_actor *actor; (actor = running_actor(build)) != NULL;) {

@@ -18,7 +18,6 @@ on_triggered(vmx_ask *ask)
     if (vmx_build_halted(build))
         return;
     if (job == NULL) {
-        vmx_count(&build->parts.counters->triggers.failure, 1);
         vmx_build_fail(build, &ask->error);
         return;
     }

@@ -27,7 +27,6 @@ finish_blob(vmx_upload *upload)
 static void
 fail_blob(vmx_upload *upload, const vmx_error *why)
 {
-    vmx_count(&upload->build->parts.counters->uploads.failure, 1);
     vmx_build_fail(upload->build, why);
 }
 

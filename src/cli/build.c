@@ -7,7 +7,7 @@
 #include <string.h>
 
 typedef struct build_options {
-    const char *out, *ids, *format, *key, *repository, *tenant, *space, *type, *footer;
+    const char *out, *ids, *format, *key, *repository, *tenant, *index, *space, *type, *footer;
     uint64_t dimension, m, ef_construction, ef_search, memory, limit;
     bool graph_only, deterministic, any_size, keep_blobs, clean_up_failed, map, quiet;
 } build_options;
@@ -50,6 +50,7 @@ make_spec(const build_options *o, vmx_build_spec *spec)
     spec->idempotency_key = vmx_str_from(o->key);
     spec->repository = vmx_str_from(o->repository);
     spec->tenant = vmx_str_from(o->tenant);
+    spec->index = vmx_str_from(o->index);
     spec->space = (vmx_space)space;
     spec->data_type = (vmx_data_type)type;
     spec->footer = (vmx_footer)footer;
@@ -196,8 +197,14 @@ build(const cli_session *session, const cli_texts *arguments, void *user)
 static int
 run(int argc, char **argv)
 {
-    build_options o = {
-        .format = "", .key = "", .repository = "", .tenant = "", .space = "l2", .type = "float32", .footer = ""};
+    build_options o = {.format = "",
+                       .key = "",
+                       .repository = "",
+                       .tenant = "",
+                       .index = "",
+                       .space = "l2",
+                       .type = "float32",
+                       .footer = ""};
     const cli_option options[] = {
         {"out", "FILE", CLI_TEXT, &o.out, "Where the index goes; it appears when all of it is there.", 0, 0},
         {"doc-ids", "FILE", CLI_TEXT, &o.ids, "Ids: int32, raw or .npy (default: the rows' numbers from 0 on).", 0, 0},
@@ -214,6 +221,7 @@ run(int argc, char **argv)
         {"key", "TEXT", CLI_TEXT, &o.key, "Idempotency key: called again with it, the same build goes on.", 0, 0},
         {"repository", "NAME", CLI_TEXT, &o.repository, "Folder of the blobs on the server.", 0, 0},
         {"tenant", "NAME", CLI_TEXT, &o.tenant, "On whose behalf; list: whose builds (default: all).", 0, 0},
+        {"index", "NAME", CLI_TEXT, &o.index, "Whom the statistics count it for.", 0, 0},
         {"footer", "NAME", CLI_TEXT, &o.footer, "none or lucene (default: property build.footer).", 0, 0},
         {"memory", "BYTES", CLI_NUMBER, &o.memory, "What the build is expected to take on the server.", 1, 0},
         {"any-size", NULL, CLI_FLAG, &o.any_size, "Also below build.size.min.bytes and above build.size.max.bytes.", 0,

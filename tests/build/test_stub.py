@@ -2,6 +2,7 @@
 
 usage: test_stub.py VECMUX [case...]
 """
+import json
 import os
 import signal
 import struct
@@ -92,6 +93,25 @@ class Whole(BuildCase):
         with StubServer() as server:
             self.build(server.address, sets=["io.threads=0", "worker.threads=0"])
         self.check_search()
+
+
+    def test_what_is_counted(self):
+        def figures(server, *arguments):
+            process = self.start(server.address, "--quiet", "--stats", "json", "--index", "shoes", *arguments)
+            _, said = process.communicate(timeout=50 * SLOW)
+            found = json.loads(said[said.index("{") :])
+            return {(name, *sample["labels"].values()): sample.get("value")
+                    for name, samples in found.items() for sample in samples}
+
+        with StubServer() as server:
+            counted = figures(server)
+            self.assertEqual(counted["vecmux_builds_total", "shoes", "success"], 1)
+            self.assertEqual(counted["vecmux_builds_bytes_total", "shoes", "sent"], self.vectors.nbytes + self.ids.nbytes)
+            self.assertEqual(counted["vecmux_build_uploads_total", "success"], 2)
+            server.faults["WritePart"] = [refuse(grpc.StatusCode.PERMISSION_DENIED)] * 9
+            counted = figures(server)
+            self.assertEqual(counted["vecmux_builds_total", "shoes", "fallback"], 1)
+            self.assertEqual(counted["vecmux_build_uploads_total", "failure"], 1)
 
 
 class Faults(BuildCase):
