@@ -17,6 +17,7 @@ import faiss
 import numpy as np
 
 from build_case import SLOW, BuildCase
+from vecmux_proto import Client
 from vecmuxd import Vecmuxd
 
 FASHION = "/usr/share/datasets/fashion-mnist"
@@ -24,6 +25,7 @@ FASHION = "/usr/share/datasets/fashion-mnist"
 
 class Real(BuildCase):
     kills = 2
+    small_graph = ("--deterministic", "--m", "8", "--ef-construction", "40")
 
     def serve(self, *arguments, port=None):
         listen = ["--listen", f"127.0.0.1:{port}"] if port else []
@@ -49,42 +51,80 @@ class Real(BuildCase):
             self.assertEqual(self.kept_blobs(), [])
         self.check_search()
 
+    def blob_bytes(self):
+        return self.vectors.nbytes + self.ids.nbytes
+
+    def build_whole(self, server):
+        """The file that all others must be, and how long it took."""
+        begin = time.monotonic()
+        self.build(server.target, *self.small_graph, out="whole.faiss")
+        return time.monotonic() - begin
+
+    def await_moment(self, client, kill, rng, whole_s):
+        """Every other moment lies within the upload, at a byte of it; the others anywhere."""
+        if kill % 2:
+            time.sleep(rng.uniform(0, whole_s))
+            return
+        received = lambda: client.DescribeRepository().received_bytes  # noqa: E731
+        until = received() + rng.uniform(0, self.blob_bytes())
+        limit = time.monotonic() + 10 * SLOW
+        while received() < until and time.monotonic() < limit:
+            pass
+
+    def check_sent(self, sent, what):
+        """Of each kill, the bytes that were uploaded in all."""
+        ratio = sum(sent) / len(sent) / self.blob_bytes()
+        print(f"{what} killed {len(sent)} times: {ratio:.3f} x the blobs uploaded, at most "
+              f"{max(sent) / self.blob_bytes():.3f} x", flush=True)
+        self.assertLessEqual(ratio, 1.3)
+        self.assertGreaterEqual(ratio, 1)
+
     def test_the_client_is_killed(self):
         rng = random.Random(11)
-        with self.serve() as server:
-            start = time.monotonic()
-            self.build(server.target, "--deterministic", out="whole.faiss")
-            whole_s = time.monotonic() - start
+        sent, killed = [], 0
+        with self.serve() as server, Client(server.target) as client:
+            whole_s = self.build_whole(server)
             for i in range(self.kills):
-                process = self.start(server.target, "--deterministic", "--graph-only", "--key", f"killed{i}")
-                time.sleep(rng.uniform(0, whole_s))
+                before = client.DescribeRepository().received_bytes
+                words = [*self.small_graph, "--graph-only", "--key", f"killed{i}"]
+                process = self.start(server.target, *words)
+                self.await_moment(client, i, rng, 0.8 * whole_s)
                 process.kill()
                 process.communicate()
-                self.build(server.target, "--deterministic", "--graph-only", "--key", f"killed{i}")
+                if process.returncode != 0:  # else it had ended before, and called again it would begin anew
+                    self.build(server.target, *words)
+                    killed += 1
+                sent.append(client.DescribeRepository().received_bytes - before)
                 self.assertEqual(self.read(), self.read("whole.faiss"), f"kill {i}")
                 self.assertEqual(self.names(), ["out.faiss", "whole.faiss"])
                 os.unlink(self.path("out.faiss"))
             self.assertEqual(self.kept_blobs(), [])
+        self.assertGreaterEqual(killed, 0.75 * self.kills)
+        self.check_sent(sent, "the client")
 
     def test_the_server_is_killed(self):
         rng = random.Random(12)
+        sent = []
         server = self.serve()
         try:
-            start = time.monotonic()
-            self.build(server.target, "--deterministic", out="whole.faiss")
-            whole_s = time.monotonic() - start
+            whole_s = self.build_whole(server)
             for i in range(self.kills):
-                process = self.start(server.target, "--deterministic", "--key", f"server{i}")
-                time.sleep(rng.uniform(0, whole_s))
+                process = self.start(server.target, *self.small_graph, "--key", f"server{i}")
+                with Client(server.target) as client:
+                    self.await_moment(client, i, rng, whole_s)
                 port = server.port
                 server.process.kill()
                 server.stop()
                 server = self.serve(port=port)
-                _, said = process.communicate(timeout=50 * SLOW)
+                printed, said = process.communicate(timeout=50 * SLOW)
                 self.assertEqual(process.returncode, 0, said)
+                sent.append(json.loads(printed.splitlines()[-1])["uploaded_bytes"])
                 self.assertEqual(self.read(), self.read("whole.faiss"), f"kill {i}")
+                os.unlink(self.path("out.faiss"))
+            self.assertEqual(self.kept_blobs(), [])
         finally:
             server.stop()
+        self.check_sent(sent, "the server")
 
     def test_a_full_disk_is_told_and_leaves_what_was_there(self):
         own = ["unshare", "--user", "--map-root-user", "--mount"]
