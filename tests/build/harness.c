@@ -51,6 +51,8 @@ open_parts(uint64_t expiry_ms)
     parts->builds = vmxd_builds_start(&builds, &status);
     ck_assert_msg(parts->builds != NULL, "%s", status.text);
     parts->search = vmxd_search_start(1);
+    parts->workers = vmx_workers_new(2);
+    ck_assert(parts->search != NULL && parts->workers != NULL);
 }
 
 void
@@ -93,6 +95,8 @@ service_stop(void)
     vmxd_builds_quiesce(parts->builds);
     vmxd_server_stop(the_service.server, slow_ms(10000));
     vmxd_search_stop(parts->search);
+    vmx_workers_stop(parts->workers, true);
+    vmx_workers_free(parts->workers);
     vmxd_builds_stop(parts->builds);
     vmxd_repository_close(parts->repository);
     vmxd_store_free(parts->store);
