@@ -71,8 +71,11 @@ refuse_packed(const load_bytes *bytes, cli_reason *reason)
 {
     int code = Z_OK;
     const char *text = gzerror(bytes->gz, &code);
+    const char *path_end = strstr(text, ">: "); /* zlib begins with "<fd:3>: ", as it was given no path */
     if (code == Z_ERRNO)
         text = strerror(errno);
+    else if (path_end)
+        text = path_end + 3;
     return cli_refuse(reason, "gzip: %s, behind byte %llu of what it unpacks to", text,
                       (unsigned long long)bytes->position);
 }

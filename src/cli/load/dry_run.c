@@ -115,7 +115,7 @@ print_file(const load_input_file *file)
 static void
 print_text(const dry_run *run)
 {
-    printf("%s vectors", load_thousands_of(run->rows).text);
+    printf("%s %s", load_thousands_of(run->rows).text, run->rows == 1 ? "vector" : "vectors");
     if (run->dimension > 0)
         printf(" of dimension %zu", run->dimension);
     if (run->sparse > 0)
@@ -132,7 +132,8 @@ print_text(const dry_run *run)
         printf("%s] %s\n", run->dimension > SHOWN_VALUES ? ", ..." : "", run->first_metadata);
     }
     if (run->wrong > 0)
-        printf("%s rows are wrong; the first: %s\n", load_thousands_of(run->wrong).text, run->first_wrong.text);
+        printf("%s %s wrong; the first: %s\n", load_thousands_of(run->wrong).text,
+               run->wrong == 1 ? "row is" : "rows are", run->first_wrong.text);
     else
         puts("every row can be sent");
 }
