@@ -13,9 +13,9 @@ static const struct {
     const char *name;
     bench_scenario *run;
 } scenarios[] = {
-    {"query", bench_query},   {"upsert", bench_upsert}, {"latency", bench_latency},
-    {"scale", bench_scale},   {"mixed", bench_mixed},   {"channels", bench_channels},
-    {"decode", bench_decode}, {"load", bench_load},     {"upload", bench_upload},
+    {"query", bench_query},   {"upsert", bench_upsert},     {"latency", bench_latency}, {"scale", bench_scale},
+    {"mixed", bench_mixed},   {"channels", bench_channels}, {"decode", bench_decode},   {"load", bench_load},
+    {"upload", bench_upload}, {"download", bench_download},
 };
 
 static const char head[] =
@@ -30,7 +30,8 @@ static const char head[] =
     "  mixed      upserts, queries, fetches and deletes by --weights\n"
     "  channels   queries over 1 to 16 connections\n"
     "  decode     queries whose replies have values and metadata: all of it is read\n"
-    "  upload     the vectors of a remote build, --bytes of them; an operation is a MiB\n";
+    "  upload     the vectors of a remote build, --bytes of them; an operation is a MiB\n"
+    "  download   the index built of such vectors, by a server that builds; an operation is a MiB\n";
 
 static bench_scenario *
 find_scenario(const char *name)

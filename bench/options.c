@@ -376,8 +376,8 @@ bench_options_parse(bench_options *options, int argc, char **argv, const char *h
     if (optind + 1 != argc)
         return refuse("argument", optind < argc ? argv[optind + 1] : "", "name one scenario; see --help");
     options->scenario = argv[optind];
-    if (strcmp(options->scenario, "upload") == 0 || strcmp(options->scenario, "download") == 0) {
-        options->seconds = MAX_SECONDS; /* of a fixed size */
+    if (strcmp(options->scenario, "upload") == 0) { /* of a fixed size */
+        options->seconds = MAX_SECONDS;
         options->warm_up_s = 0;
     }
     return true;
@@ -430,6 +430,13 @@ bench_options_part_bytes(const bench_options *options, uint64_t part_bytes[BENCH
     for (size_t i = 0; i < transfer->part_level_count; i++)
         part_bytes[i] = whole_rows((all + transfer->parts[i] - 1) / transfer->parts[i], row);
     return transfer->part_level_count > 0 ? transfer->part_level_count : 1;
+}
+
+void
+bench_options_key(const bench_options *options, char key[BENCH_KEY_BYTES])
+{
+    snprintf(key, BENCH_KEY_BYTES, "bench-download-%llux%zu-%s", (unsigned long long)bench_options_rows(options),
+             options->dimension, options->transfer.sha256 ? "sha256" : "crc32c");
 }
 
 uint64_t

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { BENCH_MAX_LEVELS = 16, BENCH_MAX_SETTINGS = 32 };
+enum { BENCH_MAX_LEVELS = 16, BENCH_MAX_SETTINGS = 32, BENCH_KEY_BYTES = 64 };
 
 /* Shares of the mixed load, in any unit. */
 typedef struct bench_weights {
@@ -89,6 +89,10 @@ bench_options_part_bytes(const bench_options *options, uint64_t part_bytes[BENCH
 /* "reader", ... Static. */
 const char *
 bench_rows_kind_name(bench_rows_kind kind);
+
+/* Names what is downloaded, by its size: the idempotency key of its build. */
+void
+bench_options_key(const bench_options *options, char key[BENCH_KEY_BYTES]);
 
 /* How many vectors a transfer has. */
 uint64_t

@@ -28,6 +28,8 @@ bench_scenario bench_channels;
 bench_scenario bench_decode;
 /* Vectors into the server's repository, as a remote build does it; rows by parts. */
 bench_scenario bench_upload;
+/* A built index from the server, again and again; rows by parts at a time. */
+bench_scenario bench_download;
 
 /* --- what several of them need ------------------------------------------------------------------------------------ */
 

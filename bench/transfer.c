@@ -74,8 +74,6 @@ bench_transfer_start(bench_transfer_run *run, vmx_source *source, const vmx_buil
 {
     vmx_op *op = NULL;
     vmx_error error;
-    bench_meter_begin(&run->meter, run->meter.row, run->options);
-    bench_meter_tick(&run->meter, bench_now_ns());
     if (vmx_client_build(run->session.client, source, spec, NULL, &op, &error) != VMX_OK)
         fprintf(stderr, "bench: %s\n", error.message);
     return op;
@@ -100,7 +98,7 @@ bench_transfer_wait(bench_transfer_run *run, vmx_op *op, vmx_build_phase phase)
     vmx_build_info_init(&info, sizeof info);
     while (vmx_op_wait(op, WAIT_MS) == VMX_ERR_TIMEOUT && vmx_op_progress(op, &progress) && progress.phase <= phase)
         sample_memory(run);
-    bench_meter_end(&run->meter, bench_now_ns());
+    sample_memory(run);
     if (progress.phase > phase || (vmx_op_build(op, &info) && info.phase > phase))
         return true;
     fprintf(stderr, "bench: %s\n", vmx_op_error(op)->message);
@@ -108,17 +106,12 @@ bench_transfer_wait(bench_transfer_run *run, vmx_op *op, vmx_build_phase phase)
 }
 
 void
-bench_transfer_count(bench_transfer_run *run, vmx_op *op, uint64_t bytes)
+bench_transfer_memory(bench_transfer_run *run)
 {
     bench_row *row = run->meter.row;
-    vmx_build_info info;
     vmx_memory_info memory;
-    vmx_build_info_init(&info, sizeof info);
-    vmx_op_build(op, &info);
-    row->operations = bytes > (uint64_t)BENCH_MIB ? (uint64_t)((double)bytes / BENCH_MIB + 0.5) : 1;
-    row->payload_bytes = (double)bytes / (double)row->operations;
-    row->wire_bytes = bench_wire_bytes(row->payload_bytes, 0);
-    row->attempts = row->operations + info.retries;
+    if (!run->session.client)
+        return;
     vmx_memory_info_init(&memory, sizeof memory);
     vmx_client_memory(run->session.client, &memory);
     row->budget_limit = memory.limit_bytes;

@@ -31,16 +31,16 @@ bench_transfer_close(bench_transfer_run *run);
 void
 bench_transfer_spec(const bench_transfer_run *run, vmx_build_spec *spec);
 
-/* Begins the time, and the build. NULL after one line on stderr. */
+/* Begins the build. NULL after one line on stderr. */
 vmx_op *
 bench_transfer_start(bench_transfer_run *run, vmx_source *source, const vmx_build_spec *spec);
 
-/* Waits until the build is behind `phase`, and ends the time; false if it ended in that phase or before. */
+/* Waits until the build is behind `phase`; false, after one line on stderr, if it ended in that phase or before. */
 bool
 bench_transfer_wait(bench_transfer_run *run, vmx_op *op, vmx_build_phase phase);
 
-/* Takes down what the ended build has moved: `bytes`, in operations of a MiB. */
+/* Takes down what the client's memory account says. */
 void
-bench_transfer_count(bench_transfer_run *run, vmx_op *op, uint64_t bytes);
+bench_transfer_memory(bench_transfer_run *run);
 
 #endif

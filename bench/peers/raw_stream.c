@@ -1,7 +1,7 @@
 /*
- * raw_stream: uploads as vecmux does, N client streams of parts at a time, written by hand on gRPC core in one thread. The
- * vectors are ready messages of 1 MiB; what is left to do is their digest and handing them over. The floor for
- * `vecmux-bench upload`.
+ * raw_stream: transfers as vecmux does them, written by hand on gRPC core in one thread. Uploads: N client streams, a part each;
+ * the vectors are ready messages of 1 MiB, so that their digest and handing them over is what is left to do. The floor for
+ * `vecmux-bench upload`. Downloads are raw_fetch.c's.
  */
 #include <grpc/support/alloc.h>
 #include <isa-l/crc.h>
@@ -12,6 +12,7 @@
 
 #include "../clock.h"
 #include "../report.h"
+#include "raw_fetch.h"
 #include "raw_unary.h"
 #include "vecmux/repository.pb-c.h"
 
@@ -25,7 +26,7 @@
 /* Protocol Buffers: tags of WritePartRequest.chunk, Chunk.data and Chunk.crc32c (proto/vecmux/repository.proto). */
 enum { TAG_CHUNK = 2 << 3 | 2, TAG_DATA = 1 << 3 | 2, TAG_CRC32C = 2 << 3 | 5 };
 
-static const char head[] = "usage: raw_stream upload [options]\n";
+static const char head[] = "usage: raw_stream upload|download [options]\n";
 
 typedef struct upload {
     const bench_options *options;
@@ -386,6 +387,30 @@ measure(const bench_options *options, uint64_t total_bytes, uint64_t part_bytes,
     return good;
 }
 
+static bool
+measure_uploads(const bench_options *options, size_t streams, bench_report *report)
+{
+    uint64_t part_bytes[BENCH_MAX_LEVELS], all = bench_options_rows(options) * options->dimension * sizeof(float);
+    size_t count = bench_options_part_bytes(options, part_bytes);
+    bool good = true;
+    for (size_t i = 0; i < count && good; i++) {
+        size_t parts = (size_t)((all + part_bytes[i] - 1) / part_bytes[i]);
+        bench_row *row = bench_report_add(report, streams, "%zu parts, %zu at a time", parts, streams);
+        row->part_count = parts;
+        good = measure(options, all, part_bytes[i], row);
+    }
+    return good;
+}
+
+static bool
+measure_downloads(const bench_options *options, const size_t *levels, size_t count, bench_report *report)
+{
+    bool good = true;
+    for (size_t i = 0; i < count && good; i++)
+        good = raw_fetch_measure(options, bench_report_add(report, levels[i], "%zu at a time", levels[i]));
+    return good;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -394,17 +419,13 @@ main(int argc, char **argv)
     if (!bench_options_parse(&options, argc, argv, head, &exit_code))
         return exit_code;
     bench_report report = {.client = "raw_stream", .versions = raw_versions(), .options = &options};
-    uint64_t part_bytes[BENCH_MAX_LEVELS], all = bench_options_rows(&options) * options.dimension * sizeof(float);
-    size_t levels[BENCH_MAX_LEVELS], count = bench_options_part_bytes(&options, part_bytes);
-    report.failed = strcmp(options.scenario, "upload") != 0 || bench_options_levels(&options, levels) == 0;
-    if (report.failed)
+    size_t levels[BENCH_MAX_LEVELS], count = bench_options_levels(&options, levels);
+    if (strcmp(options.scenario, "upload") == 0)
+        report.failed = !measure_uploads(&options, levels[0], &report);
+    else if (strcmp(options.scenario, "download") == 0)
+        report.failed = !measure_downloads(&options, levels, count, &report);
+    else
         fprintf(stderr, "bench: this client has no scenario \"%s\"\n", options.scenario);
-    for (size_t i = 0; i < count && !report.failed; i++) {
-        size_t parts = (size_t)((all + part_bytes[i] - 1) / part_bytes[i]);
-        bench_row *row = bench_report_add(&report, levels[0], "%zu parts, %zu at a time", parts, levels[0]);
-        row->part_count = parts;
-        report.failed = !measure(&options, all, part_bytes[i], row);
-    }
     exit_code = bench_report_print(&report);
     bench_report_free(&report);
     return exit_code;

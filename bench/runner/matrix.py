@@ -30,6 +30,7 @@ class Group:
     arguments: list = dataclasses.field(default_factory=list)
     sink: list = dataclasses.field(default_factory=list)
     checks: list = dataclasses.field(default_factory=list)
+    discards: bool = True  # the server keeps nothing: --discard
     tls: bool = False
     seconds_factor: float = 1.0
     warm_up_s: float = 0.0  # more than that of all
@@ -77,7 +78,7 @@ LATENCY = Group("latency", "Queries one after the other, each waited for", "late
 UPLOAD = Group("upload", "2 GiB of made-up vectors into a repository that discards them, 4 parts of 8 MiB at a time, crc32c; an "
                "operation is a MiB", "upload", [DRIVEN, BACKGROUND, STREAM],
                ["--bytes", "2g", "--set", "memory.limit.bytes=32m"], ["--discard-blobs"],
-               [rate(STREAM, 0.85), Check("anonymous_mb", None, 64.0)])
+               [rate(STREAM, 0.85), Check("anonymous_mb", None, 64.0)], discards=False)
 
 DEFAULT = [
     QUERY,
@@ -98,7 +99,9 @@ DEFAULT = [
     UPLOAD,
     Group("upload-parts", "512 MiB of made-up vectors of 128 values, beside them 40 % deleted documents, cut into 4 to 1,024 parts",
           "upload", [DRIVEN, WALKING], ["--bytes", "512m", "--dimension", "128", "--deleted", "40", "--parts", "4,16,64,256,1024"],
-          ["--discard-blobs"], [rate(WALKING, 1.2, 2), rate(WALKING, 2.5, 3), rate(WALKING, 5, 4)], rounds=3),
+          ["--discard-blobs"], [rate(WALKING, 1.2, 2), rate(WALKING, 2.5, 3), rate(WALKING, 5, 4)], discards=False, rounds=3),
+    Group("download", "A built index of 128 MiB, 4 parts at a time, to a file; an operation is a MiB", "download",
+          [DRIVEN, BACKGROUND, STREAM], ["--bytes", "128m", "--dimension", "4096"], checks=[rate(STREAM, 0.85)], discards=False),
     Group("decode", "Replies of 100 matches with 768 values and metadata, every value read, 4 in flight", "decode",
           [DRIVEN, CPP, RAW, PYTHON, PINECONE_8], ["--in-flight", "4"], ["--discard-reply", "100,768,metadata"],
           [Check("cpu_us_per_op", CPP, 0.5, floor=RAW), cpu(CPP, 0.5), cpu(PINECONE_8, 0.05),

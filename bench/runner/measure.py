@@ -109,7 +109,8 @@ def run(group, settings):
         print(f"    {client}: SKIP, {reason}", flush=True)
     rounds = group.rounds or settings.rounds
     print(f"{group.name}: {group.title}", flush=True)
-    with tools.Sink(settings.programs, group.sink, settings.certificates[1:] if group.tls else None) as sink:
+    arguments = [*(["--discard"] if group.discards else []), *group.sink]
+    with tools.Sink(settings.programs, arguments, settings.certificates[1:] if group.tls else None) as sink:
         for number in range(rounds):
             for client in group.clients:
                 if client not in result.missing:

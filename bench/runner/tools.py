@@ -65,16 +65,15 @@ def cpu_ticks(pid):
 
 
 class Sink:
-    """vecmuxd --discard (unless the arguments have --discard-blobs) on a free port; `tls` is (certificate, key) or None."""
+    """vecmuxd on a free port; `tls` is (certificate, key) or None."""
 
     def __init__(self, programs, arguments, tls=None):
         self.directory = tempfile.TemporaryDirectory(prefix="vecmux-bench-")
         port_file = os.path.join(self.directory.name, "port")
         self.log = open(os.path.join(self.directory.name, "log"), "w+", encoding="utf-8")
         security = ["--tls-cert", tls[0], "--tls-key", tls[1]] if tls else []
-        kind = [] if "--discard-blobs" in arguments else ["--discard"]
         self.process = subprocess.Popen(
-            pinned(SERVER_CORE, [os.path.join(programs, "vecmuxd"), *kind, "--listen", "127.0.0.1:0", "--port-file",
+            pinned(SERVER_CORE, [os.path.join(programs, "vecmuxd"), "--listen", "127.0.0.1:0", "--port-file",
                                  port_file, *security, *arguments]), stdin=subprocess.DEVNULL, stdout=self.log,
             stderr=self.log)
         limit = time.monotonic() + START_LIMIT_S

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Uploads of made-up vectors into a repository that discards them: what arrives is all of it, and the client stays small.
 
-usage: test_transfer.py Quick | Whole
+usage: test_transfer.py Quick Downloads | Whole
 Whole is 10 GB; its memory is looked at from outside all the time.
 """
 import json
 import os
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -55,10 +56,10 @@ class Transfers(unittest.TestCase):
                 response_deserializer=repository.RepositoryDescription.FromString)
             return describe(repository.DescribeRepositoryRequest(), timeout=10 * SLOW, wait_for_ready=True).received_bytes
 
-    def run_program(self, program, *arguments):
+    def run_program(self, program, *arguments, scenario="upload", server=None):
         """Its rows, and the largest RssAnon in KiB."""
-        process = subprocess.Popen([*os.environ.get("VMX_EMULATOR", "").split(), os.environ[program], "upload", "--json",
-                                    "--endpoint", self.server.target, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        process = subprocess.Popen([*os.environ.get("VMX_EMULATOR", "").split(), os.environ[program], scenario, "--json",
+                                    "--endpoint", (server or self.server).target, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    text=True)
         samples = []
         watcher = threading.Thread(target=watch, args=(process, samples))
@@ -116,6 +117,22 @@ class Quick(Transfers):
             self.assertEqual([row["operations"] for row in rows], [20, 20])
             self.assertEqual(self.received() - before, 2 * (20 * MIB // 3072 * 3072))
             self.assertEqual(self.upload("20m", "--digest", digest)[0][0]["operations"], 20)
+
+
+class Downloads(Transfers):
+    def test_what_is_downloaded_is_what_was_built(self):
+        """In both forms, and by the floor: the same file."""
+        with Vecmuxd() as server, tempfile.TemporaryDirectory(prefix="vecmux-bench-test-") as directory:
+            files = []
+            for program, arguments in (("VMX_BENCH", []), ("VMX_BENCH", ["--graph-only", "--driven"]), ("VMX_RAW_STREAM", [])):
+                path = os.path.join(directory, "index")
+                rows, _ = self.run_program(program, "--bytes", "4m", "--dimension", "1024", "--seconds", "0.2", "--warm-up", "0", "--out",
+                                           path, *arguments, scenario="download", server=server)
+                self.assertGreater(rows[0]["operations"], 0)
+                with open(path, "rb") as file:
+                    files.append(file.read())
+            self.assertGreater(len(files[0]), 4 * MIB)
+            self.assertEqual(len(set(files)), 1)
 
 
 class Whole(Transfers):
