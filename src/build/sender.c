@@ -78,7 +78,7 @@ next_piece(const vmx_sender *sender, uint64_t from, uint64_t to)
 
 /* On the worker: the bytes from `at` on, and their digest. */
 static void
-run_prepare(vmx_chore *chore)
+run_read(vmx_chore *chore)
 {
     vmx_sender *sender = VMX_OWNER(vmx_sender, chore, chore);
     bool lent = sender->buffer == NULL;
@@ -158,22 +158,10 @@ prepare(vmx_sender *sender)
 {
     sender->piece = next_piece(sender, sender->at, sender->size_bytes);
     if (get_memory(sender, sender->at))
-        vmx_chore_start(&sender->chore, sender->build, run_prepare, on_prepared);
+        vmx_chore_start(&sender->chore, sender->build, run_read, on_prepared);
 }
 
 /* --- digesting again what is confirmed ------------------------------------------------------------------------------ */
-
-static void
-run_redigest(vmx_chore *chore)
-{
-    vmx_sender *sender = VMX_OWNER(vmx_sender, chore, chore);
-    if (sender->buffer != NULL)
-        vmx_blob_read(&sender->upload->blob, sender->offset + sender->at, sender->piece, sender->data, &chore->error);
-    if (chore->error.code != VMX_OK)
-        return;
-    vmx_digest_update(&sender->digest, sender->data, sender->piece);
-    sender->crc = vmx_crc32c(sender->crc, sender->data, sender->piece);
-}
 
 static bool
 restart_digest(vmx_sender *sender)
@@ -230,7 +218,7 @@ redigest(vmx_sender *sender)
 {
     sender->piece = next_piece(sender, sender->at, sender->prefix);
     if (get_memory(sender, sender->at))
-        vmx_chore_start(&sender->chore, sender->build, run_redigest, on_redigested);
+        vmx_chore_start(&sender->chore, sender->build, run_read, on_redigested);
 }
 
 /* --- the stream ---------------------------------------------------------------------------------------------------- */
