@@ -81,7 +81,7 @@ plan(vmx_build *build, const vmx_pb_blob *blob)
     download->digest = sha256 ? VMX_DIGEST_SHA256 : VMX_DIGEST_CRC32C;
     download->digest_bytes = vmx_digest_bytes(download->digest);
     if (form == NULL || blob->part_bytes == 0 || form->total_bytes == 0 || form->digest.len != download->digest_bytes ||
-        form->n_part_digests != (form->total_bytes + blob->part_bytes - 1) / blob->part_bytes)
+        form->total_bytes > INT64_MAX || form->n_part_digests != (form->total_bytes - 1) / blob->part_bytes + 1)
         return "its sizes and digests do not fit together";
     download->placement.total_bytes = download->placement.file_bytes = form->total_bytes;
     download->part_bytes = blob->part_bytes;

@@ -105,6 +105,9 @@ vmx_output_note_part(const vmx_build *build, uint32_t part, vmx_error *error);
 /* Checks, appends the footer, syncs, renames. */
 vmx_status
 vmx_output_finish(vmx_build *build, vmx_error *error);
+/* Blocks: can OUTPUT be written at all? So that nothing is uploaded for it in vain. */
+vmx_status
+vmx_output_check(const vmx_build *build, vmx_error *error);
 /* An earlier run with the same key has come this far, and left only the clean-up. */
 bool
 vmx_output_is_finished(const vmx_build *build);

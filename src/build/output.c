@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <isa-l/crc.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,12 +19,58 @@
 #define HEADER_BYTES 1024
 #define FINISHED_AT  (HEADER_BYTES - 1) /* 'F': only the rename, or the clean-up, is left */
 
+static const char *
+remedy_for(int reason)
+{
+    switch (reason) {
+    case ENOSPC:
+    case EDQUOT:
+        return "; make room and build again";
+    case ENOENT:
+    case ENOTDIR:
+        return "; make the folder, or name another";
+    case EACCES:
+    case EROFS:
+        return "; name a folder that may be written";
+    case EISDIR:
+        return "; name a file in it";
+    default:
+        return "";
+    }
+}
+
 static vmx_status
 file_error(const vmx_build *build, const char *path, vmx_error *error)
 {
     int reason = errno;
-    const char *remedy = reason == ENOSPC || reason == EDQUOT ? "; make room and build again" : "";
+    const char *remedy = remedy_for(reason);
     return vmx_error_set(error, VMX_ERR_IO, "%s: %s: %s%s", build->op.name, path, strerror(reason), remedy);
+}
+
+/* --- the folder ---------------------------------------------------------------------------------------------------- */
+
+/* That of the output, with "/." or "." at its end. */
+static const char *
+name_folder(const vmx_build *build, char folder[PATH_MAX])
+{
+    const char *slash = strrchr(build->settings.output, '/');
+    size_t len = slash != NULL ? (size_t)(slash - build->settings.output) + 1 : 0;
+    snprintf(folder, PATH_MAX, "%.*s.", (int)len, build->settings.output);
+    return folder;
+}
+
+vmx_status
+vmx_output_check(const vmx_build *build, vmx_error *error)
+{
+    char folder[PATH_MAX];
+    struct stat facts;
+    if (access(name_folder(build, folder), W_OK | X_OK) != 0)
+        return file_error(build, folder, error);
+    if (stat(build->settings.output, &facts) == 0 && S_ISDIR(facts.st_mode)) {
+        errno = EISDIR;
+        return file_error(build, build->settings.output, error);
+    }
+    return VMX_OK;
 }
 
 /* --- bytes --------------------------------------------------------------------------------------------------------- */
@@ -222,11 +269,8 @@ append_footer(vmx_build *build, vmx_error *error)
 static vmx_status
 sync_directory(const vmx_build *build, vmx_error *error)
 {
-    char folder[4096];
-    const char *slash = strrchr(build->settings.output, '/');
-    size_t len = slash != NULL ? (size_t)(slash - build->settings.output) + 1 : 0;
-    snprintf(folder, sizeof folder, "%.*s.", (int)len, build->settings.output);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char folder[PATH_MAX];
+    int fd = open(name_folder(build, folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool synced = fd >= 0 && fsync(fd) == 0;
     vmx_status status = synced ? VMX_OK : file_error(build, folder, error);
     if (fd >= 0)

@@ -1,7 +1,8 @@
 /*
  * Going on where an earlier call with the same idempotency key was: its file is there and only the clean-up is left; or
  * its build runs, and is waited for; or its build has ended well and the result is still there, and is downloaded. A
- * build whose result is gone counts as fetched: the next key is tried. Without a key there is nothing to look for.
+ * build whose result is gone counts as fetched: the next key is tried. Without a key there is nothing to look for,
+ * but whether the output can be written is seen here in any case.
  */
 #include <stdio.h>
 
@@ -83,7 +84,9 @@ find_job(vmx_build *build)
 static void
 run_look(vmx_chore *chore)
 {
-    chore->build->finished_before = vmx_output_is_finished(chore->build);
+    vmx_build *build = chore->build;
+    vmx_status status = vmx_output_check(build, &chore->error);
+    build->finished_before = status == VMX_OK && build->settings.keyed && vmx_output_is_finished(build);
 }
 
 static void
@@ -93,19 +96,19 @@ on_looked(vmx_chore *chore)
     vmx_actor_end(build, &build->download.actor);
     if (vmx_build_halted(build))
         return;
-    if (build->finished_before)
+    if (chore->error.code != VMX_OK)
+        vmx_build_fail(build, &chore->error);
+    else if (build->finished_before)
         vmx_clean_begin(build);
-    else
+    else if (build->settings.keyed)
         find_job(build);
+    else
+        vmx_build_reserve(build);
 }
 
 void
 vmx_resume_begin(vmx_build *build)
 {
-    if (!build->settings.keyed) {
-        vmx_build_reserve(build);
-        return;
-    }
     vmx_actor_begin(build, &build->download.actor, vmx_actor_stop_nothing);
     vmx_chore_start(&build->download.chore, build, run_look, on_looked);
 }

@@ -220,6 +220,13 @@ class Faults(BuildCase):
                 self.assertRegex(said, rf"build \({phase}\): .*because of the test.*build it locally")
                 self.assertEqual(self.names(), [])
 
+    def test_an_output_that_cannot_be_written_sends_nothing(self):
+        with StubServer() as server:
+            os.mkdir(self.path("folder"))
+            self.assertRegex(self.build(server.address, out="nowhere/x.faiss", code=1), r"nowhere/\.: No such file.*make the folder")
+            self.assertRegex(self.build(server.address, out="folder", code=1), r"folder: Is a directory; name a file")
+            self.assertEqual(server.calls["BeginUpload"], 0)
+
     def test_what_is_too_small_or_switched_off_sends_nothing(self):
         with StubServer() as server:
             self.assertIn("switched off", self.build(server.address, sets=["build.enabled=false"], code=1))
