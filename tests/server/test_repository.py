@@ -143,6 +143,9 @@ class Repository(ServerCase):
             self.blobs.WritePart(write(upload_id, number, part, end=digest(CRC32C, part)))
         whole = blob_digest(CRC32C, data, PART)
         self.invalid(lambda: self.blobs.CompleteUpload(upload_id=upload_id, digest=whole), "part_count")
+        for count in (10001, 2**32 - 1):
+            self.invalid(lambda: self.blobs.CompleteUpload(upload_id=upload_id, digest=whole, part_count=count),
+                         f"part_count {count}")
         self.refused(Code.FAILED_PRECONDITION,
                      lambda: self.blobs.CompleteUpload(upload_id=upload_id, digest=whole, part_count=4), "part 2")
         self.blobs.CompleteUpload(upload_id=upload_id, digest=whole, part_count=3)

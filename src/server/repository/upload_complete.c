@@ -48,6 +48,8 @@ end_completing(vmxd_upload *upload, bool done)
 static bool
 check_part_count(vmxd_upload *upload, uint32_t given, summary *all, vmxd_status *status)
 {
+    if (given > VMXD_MAX_PARTS)
+        return vmxd_invalid(status, "part_count %u: an upload has at most %d parts", given, VMXD_MAX_PARTS);
     all->count = upload->known ? vmxd_upload_count_parts(upload->total, upload->part_bytes) : given;
     if (given != 0 && given != all->count)
         return vmxd_invalid(status, "part_count %u: the upload has %u parts", given, all->count);
