@@ -77,11 +77,12 @@ vmx_arena_calloc(vmx_arena *arena, size_t count, size_t size_bytes)
 vmx_str
 vmx_arena_str(vmx_arena *arena, vmx_str text)
 {
+    if (text.len == 0)
+        return (vmx_str){"", 0}; /* most of a reply's texts */
     char *copy = text.len < SIZE_MAX ? vmx_arena_alloc(arena, text.len + 1) : NULL;
     if (!copy)
         return (vmx_str){0};
-    if (text.len)
-        memcpy(copy, text.ptr, text.len);
+    memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     return (vmx_str){copy, text.len};
 }

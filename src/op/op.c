@@ -177,7 +177,7 @@ vmx_op_wait(vmx_op *op, int64_t timeout_ms)
         place_wait(op, deadline_us);
     while (op->host->driven && !atomic_load(&op->done)) {
         vmx_host_drive(op->host, deadline_us, op_is_done, op);
-        if (op->host->vtable->now(op->host) >= deadline_us)
+        if (atomic_load(&op->done) || op->host->vtable->now(op->host) >= deadline_us)
             break;
     }
     return atomic_load(&op->done) ? op->error.code : VMX_ERR_TIMEOUT;
