@@ -28,19 +28,24 @@ mix(uint64_t value)
     return value;
 }
 
+static uint64_t
+word_at(const char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
 uint64_t
 vmx_ids_hash(const vmx_ids *ids, vmx_str id)
 {
-    uint64_t hash = ids->seed ^ id.len;
-    size_t i = 0;
-    for (; i + 8 <= id.len; i += 8) {
-        uint64_t word;
-        memcpy(&word, id.ptr + i, 8);
-        hash = mix(hash ^ word);
-    }
-    uint64_t last = 0;
-    if (i < id.len)
-        memcpy(&last, id.ptr + i, id.len - i);
+    uint64_t hash = ids->seed ^ id.len, last = 0;
+    for (size_t i = 0; i + 8 < id.len; i += 8)
+        hash = mix(hash ^ word_at(id.ptr + i));
+    if (id.len >= 8) /* some of its bytes for a second time: quicker than as many as are left */
+        last = word_at(id.ptr + id.len - 8);
+    else if (id.len > 0)
+        memcpy(&last, id.ptr, id.len);
     hash = mix(mix(hash ^ last));
     return hash != 0 ? hash : 1;
 }
