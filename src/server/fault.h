@@ -23,7 +23,8 @@ typedef struct vmxd_fault {
     uint64_t times;         /* hits at most; 0: no limit */
     vmx_header trailer;     /* pushback or retry-after; key.ptr NULL: none */
     char trailer_value[24];
-    uint64_t calls, hits; /* of the method; with this fault */
+    uint64_t calls;        /* of the method */
+    _Atomic uint64_t hits; /* with this fault; may be read while calls come */
 } vmxd_fault;
 
 typedef struct vmxd_faults {
