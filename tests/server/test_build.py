@@ -140,11 +140,13 @@ class Builds(ServerCase):
 
     def test_the_same_key_is_the_same_build(self):
         fields = put(self.blobs, "t/key", some_vectors(100, seed=4))
-        first = self.blobs.TriggerBuild(**fields, idempotency_key="k", tenant_id="a")
+        ages = 2**64 // 1000 + 1  # in microseconds it is none, or a moment if the product wraps around
+        first = self.blobs.TriggerBuild(**fields, idempotency_key="k", tenant_id="a", deadline_ms=ages)
         self.assertFalse(first.existing)
         again = self.blobs.TriggerBuild(**fields, idempotency_key="k", tenant_id="a", deadline_ms=60000)
         self.assertEqual((again.build_id, again.existing), (first.build_id, True))
         done = await_end(self.blobs, first.build_id)
+        self.assertEqual(done.state, build.STATE_COMPLETED)
         self.assertEqual(self.blobs.GetBuild(idempotency_key="k", tenant_id="a"), done)
         self.refused(Code.FAILED_PRECONDITION,
                      lambda: self.blobs.TriggerBuild(**fields, m=8, idempotency_key="k", tenant_id="a"), first.build_id)

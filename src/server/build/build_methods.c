@@ -8,7 +8,8 @@
 #include "server/build/builds_private.h"
 #include "server/message_copy.h"
 
-#define DEFAULT_PAGE 100
+#define DEFAULT_PAGE    100
+#define MAX_DEADLINE_MS ((uint64_t)1 << 40) /* 35 years; a longer one is none */
 
 /* --- finding ------------------------------------------------------------------------------------------------------- */
 
@@ -162,9 +163,10 @@ static void
 set_times(vmxd_build *build)
 {
     uint64_t deadline_ms = build->record->request->deadline_ms;
+    bool limited = deadline_ms > 0 && deadline_ms < MAX_DEADLINE_MS;
     build->seen_us = vmx_monotonic_us();
-    build->deadline_us = deadline_ms ? build->seen_us + deadline_ms * 1000 : VMX_NEVER;
-    build->deadline_unix_ms = deadline_ms ? vmxd_unix_ms() + deadline_ms : 0;
+    build->deadline_us = limited ? build->seen_us + deadline_ms * 1000 : VMX_NEVER;
+    build->deadline_unix_ms = limited ? vmxd_unix_ms() + deadline_ms : 0;
     build->record->created_ms = vmxd_unix_ms();
 }
 

@@ -73,15 +73,15 @@ set_error(Build__Build *record, const vmxd_build_end *end)
     record->error = error;
 }
 
-/* Only the newest ended builds are remembered. */
+/* Only the newest ended builds are remembered; `just_ended` is still to be told of. */
 static void
-forget_oldest(vmxd_builds *builds)
+forget_oldest(vmxd_builds *builds, const vmxd_build *just_ended)
 {
     size_t ended = 0;
     for (size_t i = 0; i < builds->count; i++)
         ended += vmxd_build_ended(builds->all[i]);
     for (size_t i = 0; i < builds->count && ended > VMXD_MAX_ENDED_BUILDS; i++)
-        if (vmxd_build_ended(builds->all[i])) {
+        if (vmxd_build_ended(builds->all[i]) && builds->all[i] != just_ended) {
             vmxd_build_forget(builds, builds->all[i]);
             return;
         }
@@ -100,7 +100,7 @@ vmxd_build_finish(vmxd_builds *builds, vmxd_build *build, const vmxd_build_end *
     vmxd_build_save(builds, build);
     vmxd_build_changed(builds, build, true);
     queue_changed(builds);
-    forget_oldest(builds);
+    forget_oldest(builds, build);
 }
 
 static uint32_t
