@@ -6,8 +6,14 @@
  * way the loop is looked after all the time: then calls of the host's wait for it, and it starts many in one go.
  */
 
-/* So many do not wait any longer: whoever brings the last starts them all. */
-enum { MOST = 64 };
+/* So many do not wait any longer: whoever brings the last starts them all. On a thread that does everything that is soon, while
+ * what it has written is in the nearest cache, and the server does not wait; another thread's calls had better be left to the
+ * loop, which the core's locks are free for. */
+static size_t
+most_of(const vmx_grpc_loop *loop)
+{
+    return loop->base.transport->driven ? 8 : 64;
+}
 
 /* The list is the caller's now. */
 static vmx_grpc_stream *
@@ -55,7 +61,7 @@ vmx_grpc_enter(vmx_grpc_stream *stream, uint64_t deadline_us)
     bool waits = may_wait && loop->stream_count >= VMX_GRPC_BUSY_STREAMS;
     if (waits)
         wake |= get_in_line_locked(stream);
-    if (loop->waiting_count >= MOST)
+    if (loop->waiting_count >= most_of(loop))
         waiting = take_waiting_locked(loop);
     pthread_mutex_unlock(&loop->lock);
     if (wake)
