@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <grpc/grpc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/random.h"
+#include "server/call.h" /* grpc_init, between which and its end a server runs */
 
 service the_service;
 float the_vectors[ROWS][COLUMNS];
