@@ -19,14 +19,15 @@ selections:
   (none)       tests labelled quick or threads
   --quick      tests labelled quick
   --long       all tests, those labelled long included, but for real servers
-  --servers    the tests against milvus-lite, which comes from PyPI, within 4 minutes; skipped where it cannot be had
+  --servers    the tests against milvus-lite and Qdrant's storage core, which come from PyPI, within 4 minutes; skipped
+               where they cannot be had
   --servers-long   those against the full Milvus, which also comes from PyPI: minutes
   -R regex     only tests whose name matches, as in ctest
   -j jobs      how many tests at a time (default 1: some of them measure time)
 TEXT
 }
 
-build=build sanitize= emulator= slow=1 jobs=1 perf= fuzz= server=
+build=build sanitize= emulator= slow=1 jobs=1 perf= fuzz= servers=()
 select=(-LE 'long|servers')
 while [ $# -gt 0 ]; do
     case $1 in
@@ -41,8 +42,8 @@ while [ $# -gt 0 ]; do
     --fuzz) fuzz=yes ;;
     --quick) select=(-L '^quick$') ;;
     --long) select=(-LE servers) ;;
-    --servers) select=(-L '^servers$' -V) server=milvus-lite ;;
-    --servers-long) select=(-L '^servers_long$' -V) server=milvus ;;
+    --servers) select=(-L '^servers$' -V) servers=(milvus-lite qdrant-edge) ;;
+    --servers-long) select=(-L '^servers_long$' -V) servers=(milvus) ;;
     -R) select+=(-R "${2:?-R needs a regular expression}") && shift ;;
     -j) jobs=${2:?-j needs a number} && shift ;;
     -h | --help) usage && exit 0 ;;
@@ -72,11 +73,13 @@ cmake -S . -B "$build" -G Ninja -DVECMUX_WERROR=ON "-DVECMUX_SANITIZE=$sanitize"
     "-DCMAKE_CROSSCOMPILING_EMULATOR=$emulator" >/dev/null
 ninja -C "$build" --quiet
 
-# The server is fetched once; where it cannot be had all its tests are skipped for that reason.
-if [ -n "$server" ] && ! reason=$("scripts/servers/$server.sh" install 2>&1); then
-    export VMX_SERVERS_SKIP=${reason##*$'\n'}
-fi
-[ "$server" != milvus-lite ] || export VMX_UNTIL=$(($(date +%s) + 210))
+# Servers are fetched once; where one cannot be had all its tests are skipped for that reason.
+VMX_SERVERS_SKIP=
+for server in "${servers[@]}"; do
+    reason=$("scripts/servers/$server.sh" install 2>&1) || VMX_SERVERS_SKIP+=${reason##*$'\n'}$'\n'
+done
+export VMX_SERVERS_SKIP
+[ "${servers[0]-}" != milvus-lite ] || export VMX_UNTIL=$(($(date +%s) + 210))
 
 # The thread sanitizer of GCC 12 needs memory at fixed places, which a kernel that shuffles addresses widely takes away.
 run=()

@@ -171,8 +171,9 @@ def build():
         add_message(file, line)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    factory = message_factory.MessageFactory(pool)
-    return {m.name: factory.GetPrototype(pool.FindMessageTypeByName("qdrant." + m.name)) for m in file.message_type}
+    # newer versions of protobuf have the first, older ones the second
+    make = getattr(message_factory, "GetMessageClass", None) or message_factory.MessageFactory(pool).GetPrototype
+    return {m.name: make(pool.FindMessageTypeByName("qdrant." + m.name)) for m in file.message_type}
 
 
 MESSAGES = build()

@@ -5,7 +5,7 @@ import unittest
 from server_case import ServerCase, struct, vector
 
 FIELDS = ("text", "number", "flag", "tags", "mixed")
-TEXTS = ("", "a", "b", "ab", "ä", "drama")
+TEXTS = ("", "a", "b", "ab", "ä", "drama", 'a"b', "c\\d", "x'y", "line\nfeed", "%", "1", "' or 1==1 or '")
 NUMBERS = (-1.5, 0, 1, 2, 2020, 1e300)
 
 

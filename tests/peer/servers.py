@@ -1,10 +1,11 @@
-"""Servers for tests: real Milvus ones by scripts/servers/, and vecmuxd.
+"""Servers for tests: real ones by scripts/servers/, and vecmuxd.
 
     with server() as endpoint: ...
+    with server("qdrant-edge") as endpoint: ...
 
-Which Milvus is VMX_MILVUS_SERVER's word (milvus-lite, or milvus); with MILVUS_ENDPOINT the one that runs there is taken.
-Where it cannot be had the test is skipped: exit code 77, and the reason as the last line (VMX_SERVERS_SKIP is that reason,
-where it is known already). VMX_LIMIT_S is after how long the test ends by itself, with its servers, before ctest kills it;
+Which Milvus is VMX_MILVUS_SERVER's word (milvus-lite, or milvus); MILVUS_ENDPOINT or QDRANT_ENDPOINT names one that runs.
+Where it cannot be had the test is skipped: exit code 77, and the reason as the last line ("SKIP name: reason"; where it
+is known already that line is in VMX_SERVERS_SKIP). VMX_LIMIT_S is after how long the test ends by itself, with its servers, before ctest kills it;
 VMX_UNTIL the moment, in seconds since 1970, when all tests end so.
 """
 import contextlib
@@ -38,18 +39,36 @@ if LIMITS:
     signal.alarm(max(1, min(LIMITS)))
 
 
+def script(name):
+    return os.path.join(SOURCE, "scripts", "servers", name + ".sh")
+
+
+def skip_known(name):
+    for line in os.environ.get("VMX_SERVERS_SKIP", "").splitlines():
+        if line.startswith(f"SKIP {name}:"):
+            skip(line)
+
+
+def install(name):
+    """The server's packages."""
+    skip_known(name)
+    done = subprocess.run([script(name), "install"], stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stderr.strip().splitlines()[-1], flush=True)
+        sys.exit(done.returncode)
+
+
 class Server:
     """A server on a directory of its own; stop and start keep its data and its endpoint."""
 
-    def __init__(self):
-        if os.environ.get("VMX_SERVERS_SKIP"):
-            skip(os.environ["VMX_SERVERS_SKIP"])
-        self.directory = tempfile.TemporaryDirectory(prefix="vecmux-milvus-")
+    def __init__(self, name=NAME):
+        skip_known(name)
+        self.name = name
+        self.directory = tempfile.TemporaryDirectory(prefix=f"vecmux-{name}-")
         self.endpoint = self.start()
 
     def _run(self, command):
-        script = os.path.join(SOURCE, "scripts", "servers", NAME + ".sh")
-        return subprocess.run([script, command, self.directory.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        return subprocess.run([script(self.name), command, self.directory.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True, timeout=600)
 
     def start(self):
@@ -72,11 +91,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def server():
-    if os.environ.get("MILVUS_ENDPOINT"):
-        yield os.environ["MILVUS_ENDPOINT"]
+def server(name=NAME):
+    running_one = os.environ.get("QDRANT_ENDPOINT" if name.startswith("qdrant") else "MILVUS_ENDPOINT")
+    if running_one:
+        yield running_one
         return
-    running = Server()
+    running = Server(name)
     try:
         yield running.endpoint
     finally:
