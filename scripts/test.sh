@@ -19,7 +19,7 @@ selections:
   (none)       tests labelled quick or threads
   --quick      tests labelled quick
   --long       all tests, those labelled long included, but for real servers
-  --servers    the tests against milvus-lite and Qdrant's storage core, which come from PyPI, within 5 minutes; skipped
+  --servers    the tests against milvus-lite and Qdrant's storage core, which come from PyPI, within 7 minutes (3 on a free machine); skipped
                where they cannot be had
   --servers-long   those against the full Milvus, which also comes from PyPI: minutes
   -R regex     only tests whose name matches, as in ctest
@@ -79,7 +79,7 @@ for server in "${servers[@]}"; do
     reason=$("scripts/servers/$server.sh" install 2>&1) || VMX_SERVERS_SKIP+=${reason##*$'\n'}$'\n'
 done
 export VMX_SERVERS_SKIP
-[ "${servers[0]-}" != milvus-lite ] || export VMX_UNTIL=$(($(date +%s) + 300))
+[ "${servers[0]-}" != milvus-lite ] || export VMX_UNTIL=$(($(date +%s) + 420))
 
 # The thread sanitizer of GCC 12 needs memory at fixed places, which a kernel that shuffles addresses widely takes away.
 run=()
