@@ -61,6 +61,7 @@ typedef struct vmx_message {
     size_t size_bytes;          /* the sum of the slices' lengths */
     void (*drop)(void *memory); /* frees `memory`; NULL: there is none */
     void *memory;               /* that slices without a block point into */
+    bool writable;              /* `memory` is nobody else's: its bytes may be changed */
     vmx_block *shared[VMX_SHARED_BLOCKS];
     vmx_slice few[VMX_FEW_SLICES];
 } vmx_message;

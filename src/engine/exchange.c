@@ -74,25 +74,6 @@ check_reply(vmx_machine *machine, const ProtobufCMessageDescriptor *descriptor, 
     return fits ? VMX_OK : vmx_exchange_refuse_large(machine, bytes.len, unpacked_bytes);
 }
 
-bool
-vmx_exchange_keep(vmx_machine *machine, vmx_message *message, vmx_str *bytes, vmx_step *next)
-{
-    size_t size_bytes = message->size_bytes;
-    if (message->count == 1) {
-        vmx_message_move(&machine->kept, message);
-    } else {
-        uint8_t *copy = vmx_arena_alloc(machine->arena, size_bytes);
-        if (copy == NULL) {
-            vmx_exchange_no_memory(machine, next);
-            return false;
-        }
-        copy_slices(message, copy);
-        vmx_message_init_one(&machine->kept, NULL, copy, size_bytes);
-    }
-    *bytes = (vmx_str){(const char *)machine->kept.slices[0].data, size_bytes};
-    return true;
-}
-
 void
 vmx_exchange_explain(vmx_machine *machine, const vmx_message *message, const ProtobufCMessageDescriptor *descriptor)
 {

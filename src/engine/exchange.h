@@ -26,13 +26,6 @@ void *
 vmx_exchange_unpack(vmx_machine *machine, const vmx_message *message, const ProtobufCMessageDescriptor *descriptor,
                     vmx_step *next);
 
-/*
- * Keeps a reply in the machine, in one piece, for a result that points into it: a copy when it came in several. It is not
- * checked. False: memory is out and the step is DONE.
- */
-bool
-vmx_exchange_keep(vmx_machine *machine, vmx_message *message, vmx_str *bytes, vmx_step *next);
-
 /* Says in machine->error what is wrong with a reply that a decoder refused, by the guard. */
 void
 vmx_exchange_explain(vmx_machine *machine, const vmx_message *message, const ProtobufCMessageDescriptor *descriptor);

@@ -3,6 +3,7 @@
 #include <stdalign.h>
 
 #include "wire/checked_reader.h"
+#include "wire/slice_reader.h"
 #include "wire/struct_bytes.h"
 #include "wire/text_check.h"
 
@@ -136,6 +137,12 @@ find_record(vmx_str bytes, const layout *at, unsigned depth, record *found)
 
 /* --- records: making them ----------------------------------------------------------------------------------------- */
 
+/* Bytes of a message that lie in one piece. */
+typedef struct piece {
+    vmx_str bytes;
+    bool may_move; /* as of the decoder */
+} piece;
+
 /* Memory of the result; NULL sets *status. */
 static void *
 take_memory(vmx_decoder *decoder, size_t count, size_t item_bytes, vmx_status *status)
@@ -162,37 +169,51 @@ gather_floats(vmx_str bytes, uint32_t number, float *out)
     }
 }
 
-/* The packed values where they are, or a few bytes before; NULL where that cannot be. */
-static const float *
-values_in_place(const vmx_decoder *decoder, const record *from)
+static bool
+is_aligned(const void *at)
 {
-    size_t off = (uintptr_t)from->values.ptr % alignof(float);
-    if (from->value_pieces != 1 || from->values.len == 0)
-        return NULL;
-    if (off == 0)
-        return (const float *)(const void *)from->values.ptr;
-    if (!decoder->may_move || from->values.len < MOVABLE_MIN_BYTES)
-        return NULL;
-    char *to = (char *)(uintptr_t)from->values.ptr - off; /* over their tag and length, which have been read */
-    memmove(to, from->values.ptr, from->values.len);
-    return (const float *)(void *)to;
+    return (uintptr_t)at % alignof(float) == 0;
+}
+
+/* Whether the packed values can be read where they are, or where they are moved to in the end. */
+static bool
+values_can_stay(const record *from, bool may_move)
+{
+    return from->value_pieces == 1 && from->values.len > 0 &&
+           (is_aligned(from->values.ptr) || (may_move && from->values.len >= MOVABLE_MIN_BYTES));
 }
 
 static vmx_status
-make_values(vmx_decoder *decoder, vmx_str bytes, uint32_t number, const record *from, vmx_floats *out)
+make_values(vmx_decoder *decoder, const piece *of, uint32_t number, const record *from, vmx_floats *out)
 {
+    vmx_status status = VMX_OK;
     if (from->value_count == 0)
         return VMX_OK;
-    const float *values = values_in_place(decoder, from);
-    vmx_status status = VMX_OK;
-    if (values == NULL) {
-        float *copy = take_memory(decoder, from->value_count, sizeof *copy, &status);
-        if (copy != NULL)
-            gather_floats(bytes, number, copy);
-        values = copy;
+    if (values_can_stay(from, of->may_move)) {
+        *out = (vmx_floats){(const void *)from->values.ptr, from->value_count};
+        return VMX_OK;
     }
-    *out = (vmx_floats){values, values != NULL ? from->value_count : 0};
+    float *copy = take_memory(decoder, from->value_count, sizeof *copy, &status);
+    if (copy != NULL) {
+        gather_floats(of->bytes, number, copy);
+        *out = (vmx_floats){copy, from->value_count};
+    }
     return status;
+}
+
+/* Moves values to where floats may stand: over their tag and length, which have been read. */
+static void
+align_values(const vmx_decoded *decoded)
+{
+    for (size_t i = 0; i < decoded->match_count; i++) {
+        vmx_floats *values = &decoded->matches[i].values;
+        const char *from = (const void *)values->ptr;
+        if (is_aligned(from))
+            continue;
+        char *to = (char *)(uintptr_t)from - (uintptr_t)from % alignof(float);
+        memmove(to, from, values->len * sizeof *values->ptr);
+        values->ptr = (const float *)(void *)to;
+    }
 }
 
 static void
@@ -227,21 +248,21 @@ make_sparse(vmx_decoder *decoder, const sparse_part *from, vmx_sparse *out)
 }
 
 static vmx_status
-read_record(vmx_decoder *decoder, vmx_str bytes, const layout *at, unsigned depth, vmx_match *match)
+read_record(vmx_decoder *decoder, const piece *of, const layout *at, unsigned depth, vmx_match *match)
 {
     record found;
-    if (!find_record(bytes, at, depth, &found))
+    if (!find_record(of->bytes, at, depth, &found))
         return VMX_ERR_PROTOCOL;
     *match = (vmx_match){.id = found.id, .score = found.score, .metadata = found.metadata};
     vmx_status status = make_sparse(decoder, &found.sparse, &match->sparse);
-    return status == VMX_OK ? make_values(decoder, bytes, at->values, &found, &match->values) : status;
+    return status == VMX_OK ? make_values(decoder, of, at->values, &found, &match->values) : status;
 }
 
 /* An entry of a fetched map; the key is the id. */
 static vmx_status
-read_entry(vmx_decoder *decoder, vmx_str bytes, unsigned depth, vmx_match *match)
+read_entry(vmx_decoder *decoder, const piece *of, unsigned depth, vmx_match *match)
 {
-    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
     vmx_str key = {"", 0};
     vmx_status status = VMX_OK;
     *match = (vmx_match){.id = {"", 0}};
@@ -250,8 +271,9 @@ read_entry(vmx_decoder *decoder, vmx_str bytes, unsigned depth, vmx_match *match
             key = field.bytes;
             status = text_is_good(&field) ? VMX_OK : VMX_ERR_PROTOCOL;
         } else if (field.number == ENTRY_VECTOR) {
+            piece vector = {field.bytes, of->may_move};
             status = field.type != VMX_WIRE_BYTES ? VMX_ERR_PROTOCOL
-                                                  : read_record(decoder, field.bytes, &plain_vector, depth + 1, match);
+                                                  : read_record(decoder, &vector, &plain_vector, depth + 1, match);
         }
     }
     match->id = key;
@@ -311,54 +333,73 @@ results_are_good(const vmx_field *of)
     return good && !reader.broken;
 }
 
-/* Everything but the records, which are counted. */
+/* False if the fields of the reply are not whole. */
 static bool
-read_around_records(vmx_str bytes, const shape *at, vmx_decoded *decoded)
+count_records(const vmx_slice *slices, size_t slice_count, const shape *at, size_t *count)
 {
-    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
-    bool good = true;
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);) {
-        if (field.number == at->records) {
-            decoded->match_count++;
-            good = field.type == VMX_WIRE_BYTES;
-        } else if (field.number == at->usage) {
-            good = read_usage(&field, decoded);
-        } else if (field.number == at->name_space) {
-            good = text_is_good(&field);
-        } else if (field.number == at->pagination) {
-            good = read_pagination(&field, decoded);
-        } else if (field.number == at->results) {
-            good = results_are_good(&field);
-        }
-    }
-    return good && !reader.broken;
+    vmx_slice_reader reader = vmx_slice_reader_on(slices, slice_count);
+    for (vmx_field field; vmx_slice_reader_next(&reader, &field); vmx_slice_reader_skip(&reader, &field))
+        *count += field.number == at->records;
+    return !reader.broken;
 }
 
 static vmx_status
-read_records(vmx_decoder *decoder, vmx_reply_kind kind, vmx_str bytes, vmx_match *match)
+read_one(vmx_decoder *decoder, vmx_reply_kind kind, const vmx_field *field, bool may_move, vmx_match *match)
 {
-    vmx_field_reader reader = vmx_field_reader_on(bytes);
+    piece of = {field->bytes, may_move};
+    if (field->type != VMX_WIRE_BYTES)
+        return VMX_ERR_PROTOCOL;
+    return kind == VMX_REPLY_QUERY ? read_record(decoder, &of, &scored_vector, 2, match)
+                                   : read_entry(decoder, &of, 2, match);
+}
+
+/* What is no record. */
+static bool
+read_other(const vmx_field *field, const shape *at, vmx_decoded *decoded)
+{
+    if (field->number == at->usage)
+        return read_usage(field, decoded);
+    if (field->number == at->name_space)
+        return text_is_good(field);
+    if (field->number == at->pagination)
+        return read_pagination(field, decoded);
+    return field->number != at->results || results_are_good(field);
+}
+
+static vmx_status
+read_fields(vmx_decoder *decoder, vmx_reply_kind kind, const vmx_slice *slices, size_t slice_count,
+            vmx_decoded *decoded)
+{
+    vmx_slice_reader reader = vmx_slice_reader_on(slices, slice_count);
+    vmx_match *match = decoded->matches;
     vmx_status status = VMX_OK;
-    for (vmx_field field; status == VMX_OK && vmx_field_next(&reader, &field);) {
-        if (field.number != shapes[kind].records)
-            continue;
-        status = kind == VMX_REPLY_QUERY ? read_record(decoder, field.bytes, &scored_vector, 2, match)
-                                         : read_entry(decoder, field.bytes, 2, match);
-        match++;
+    bool copied;
+    for (vmx_field field; status == VMX_OK && vmx_slice_reader_next(&reader, &field);) {
+        if (!vmx_slice_reader_take(&reader, decoder->arena, &field, &copied))
+            status = VMX_ERR_NO_MEMORY;
+        else if (field.number == shapes[kind].records)
+            status = read_one(decoder, kind, &field, copied || decoder->may_move, match++);
+        else
+            status = read_other(&field, &shapes[kind], decoded) ? VMX_OK : VMX_ERR_PROTOCOL;
     }
     return status;
 }
 
 vmx_status
-vmx_reply_decode(vmx_decoder *decoder, vmx_reply_kind kind, vmx_str bytes, vmx_decoded *decoded)
+vmx_reply_decode(vmx_decoder *decoder, vmx_reply_kind kind, const vmx_slice *slices, size_t slice_count,
+                 vmx_decoded *decoded)
 {
     vmx_status status = VMX_OK;
     *decoded = (vmx_decoded){0};
     decoder->needed_bytes = 0;
-    if (!read_around_records(bytes, &shapes[kind], decoded))
+    if (!count_records(slices, slice_count, &shapes[kind], &decoded->match_count))
         return VMX_ERR_PROTOCOL;
     decoded->matches = take_memory(decoder, decoded->match_count, sizeof *decoded->matches, &status);
-    return status == VMX_OK ? read_records(decoder, kind, bytes, decoded->matches) : status;
+    if (status == VMX_OK)
+        status = read_fields(decoder, kind, slices, slice_count, decoded);
+    if (status == VMX_OK)
+        align_values(decoded);
+    return status;
 }
 
 bool
@@ -367,5 +408,8 @@ vmx_vector_field_decode(vmx_str bytes, vmx_arena *arena, vmx_match *match)
     vmx_decoder decoder = {.arena = arena, .max_bytes = SIZE_MAX};
     vmx_field_reader reader = vmx_field_reader_on(bytes);
     vmx_field field;
-    return vmx_field_next(&reader, &field) && read_record(&decoder, field.bytes, &plain_vector, 2, match) == VMX_OK;
+    if (!vmx_field_next(&reader, &field))
+        return false;
+    piece vector = {field.bytes, false};
+    return read_record(&decoder, &vector, &plain_vector, 2, match) == VMX_OK;
 }

@@ -3,8 +3,9 @@
  * checks and reads, where the guard and protobuf-c would walk twice and make many small structs.
  *
  * The bytes may be foreign. What the guard (wire/guard.h) refuses for the reply's descriptor is refused, and nothing else.
- * Texts, metadata and, where they are aligned, values point into the bytes, so these must live as long as the result; other
- * numbers are copied into the arena. Where a field stands twice that may stand once, which no writer makes, the last counts.
+ * They may come in any slices: a record that lies within one is read where it is, others are copied into the arena, each into
+ * one piece. Texts, metadata and, where they are aligned, values point into the bytes, so these must live as long as the result;
+ * other numbers are copied into the arena. Where a field stands twice that may stand once, which no writer makes, the last counts.
  */
 #ifndef VMX_WIRE_REPLY_DECODER_H
 #define VMX_WIRE_REPLY_DECODER_H
@@ -13,6 +14,7 @@
 #include <vecmux/types.h>
 
 #include "core/arena.h"
+#include "core/slice.h"
 
 /* One record of a reply. */
 typedef struct vmx_match {
@@ -43,16 +45,18 @@ typedef struct vmx_decoder {
     vmx_arena *arena;
     size_t max_bytes;    /* that the result may need besides the reply's own bytes */
     size_t needed_bytes; /* what it needed, as far as it came */
-    bool may_move; /* the bytes are writable, and nobody else's: values are moved, by up to 3 bytes, to where floats may
-                            stand, instead of being copied */
+    bool
+        may_move; /* the bytes are writable, and nobody else's: when all is found to be good, values are moved, by up to 3
+                      bytes, to where floats may stand, instead of being copied */
 } vmx_decoder;
 
 /*
  * Errors: VMX_ERR_PROTOCOL (the guard says where and why), VMX_ERR_TOO_LARGE (more than max_bytes are needed),
- * VMX_ERR_NO_MEMORY. Then *decoded holds nothing of use.
+ * VMX_ERR_NO_MEMORY. Then *decoded holds nothing of use, and the bytes are as they were.
  */
 vmx_status
-vmx_reply_decode(vmx_decoder *decoder, vmx_reply_kind kind, vmx_str bytes, vmx_decoded *decoded);
+vmx_reply_decode(vmx_decoder *decoder, vmx_reply_kind kind, const vmx_slice *slices, size_t slice_count,
+                 vmx_decoded *decoded);
 
 /* One record as the encoder wrote it: a Vector field with tag and length, of our own making. False when memory is out. */
 bool

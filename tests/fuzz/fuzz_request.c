@@ -27,7 +27,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     make_query(&source, &query);
     oracle_check_query(&arena, &query);
     vmx_str reply = choose(&source, 1) == 0 ? make_query_reply(&source, 3) : (vmx_str){"", 0};
-    ORACLE_CHECK(oracle_check_reply(&arena, VMX_REPLY_QUERY, reply, choose(&source, 3), lent) == VMX_OK);
+    oracle_reply_place place = {choose(&source, 50), choose(&source, 3), lent};
+    ORACLE_CHECK(oracle_check_reply(&arena, VMX_REPLY_QUERY, reply, place) == VMX_OK);
     vmx_arena_reset(&arena);
     return 0;
 }

@@ -34,13 +34,20 @@ oracle_query(vmx_arena *arena, const vmx_query_item *query);
 vmx_str
 oracle_pack(vmx_arena *arena, const ProtobufCMessage *message);
 
+/* How the bytes of a reply lie in memory. */
+typedef struct oracle_reply_place {
+    size_t slice_bytes; /* in slices of so many; 0: in one */
+    size_t offset;      /* each so many bytes behind an aligned place */
+    bool may_move;      /* as of the decoder */
+} oracle_reply_place;
+
 /*
- * Decodes any bytes, which lie `offset` bytes behind an aligned place and may be moved there or not. The guard must come to
- * the same verdict, and protobuf-c to the same content (which is not compared where a message stands twice that may
- * stand once: protobuf-c merges the two). Returns the verdict.
+ * Decodes any bytes. The guard must come to the same verdict, and protobuf-c to the same content (which is not compared where
+ * a message stands twice that may stand once: protobuf-c merges the two); bytes that are refused stay as they were. Returns the
+ * verdict.
  */
 vmx_status
-oracle_check_reply(vmx_arena *arena, vmx_reply_kind kind, vmx_str bytes, size_t offset, bool may_move);
+oracle_check_reply(vmx_arena *arena, vmx_reply_kind kind, vmx_str bytes, oracle_reply_place place);
 
 /* Encodes, and compares with protobuf-c's bytes; with a lender, checks what is referenced, and that it is given back once. */
 void

@@ -125,23 +125,22 @@ vmx_pinecone_decode(vmx_machine *machine, vmx_message *message, vmx_reply_kind k
         [VMX_REPLY_FETCH] = &pinecone__fetch_response__descriptor,
         [VMX_REPLY_FETCH_BY_METADATA] = &pinecone__fetch_by_metadata_response__descriptor,
     };
-    vmx_str bytes;
     vmx_decoded decoded;
-    vmx_decoder decoder = {.arena = machine->arena, .max_bytes = machine->engine->limits.reply_bytes};
-    if (!vmx_exchange_keep(machine, message, &bytes, next))
-        return;
-    decoder.may_move = message->count > 0; /* what was kept is a copy */
+    vmx_decoder decoder = {
+        .arena = machine->arena, .max_bytes = machine->engine->limits.reply_bytes, .may_move = message->writable};
+    vmx_message *kept = &machine->kept; /* the result points into it */
+    vmx_message_move(kept, message);
     vmx_exchange_done(machine, next);
-    switch (vmx_reply_decode(&decoder, kind, bytes, &decoded)) {
+    switch (vmx_reply_decode(&decoder, kind, kept->slices, kept->count, &decoded)) {
     case VMX_OK:
         note_decoded(machine->result, &decoded);
         vmx_pinecone_note_lsn(machine, reply);
         break;
     case VMX_ERR_TOO_LARGE:
-        vmx_exchange_refuse_large(machine, bytes.len, decoder.needed_bytes);
+        vmx_exchange_refuse_large(machine, kept->size_bytes, decoder.needed_bytes);
         break;
-    case VMX_ERR_PROTOCOL: /* of a copy, values may have been moved already */
-        vmx_exchange_explain(machine, decoder.may_move ? message : &machine->kept, descriptors[kind]);
+    case VMX_ERR_PROTOCOL:
+        vmx_exchange_explain(machine, kept, descriptors[kind]);
         break;
     default:
         vmx_error_no_memory(machine->error);

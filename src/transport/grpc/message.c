@@ -147,11 +147,17 @@ drop_received(void *buffer)
     grpc_byte_buffer_destroy(buffer);
 }
 
+/*
+ * The bytes of a received message are the receiver's alone: chttp2 moves them out of its read buffers, each into one slice of
+ * one message, and looks at them no more (chttp2/transport/frame_data.cc, grpc_slice_buffer_move_first_...); with TLS and with
+ * compression they come from buffers made for them.
+ */
 bool
 vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer)
 {
     const grpc_slice_buffer *in = &buffer->data.raw.slice_buffer;
-    *message = (vmx_message){.count = in->count, .size_bytes = in->length, .drop = drop_received, .memory = buffer};
+    *message = (vmx_message){
+        .count = in->count, .size_bytes = in->length, .drop = drop_received, .memory = buffer, .writable = true};
     message->slices = in->count <= VMX_FEW_SLICES ? message->few : vmx_calloc(in->count, sizeof *message->slices);
     if (message->slices == NULL) {
         *message = (vmx_message){0};
