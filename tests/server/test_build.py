@@ -177,6 +177,7 @@ class Builds(ServerCase):
         states = self.blobs.ListBuilds(states=[build.STATE_CANCELLED], page_size=1)
         self.assertEqual(states.builds[0].build_id, waiting[1].build_id)
         self.assertTrue(states.next_page_token)
+        self.refused(Code.INVALID_ARGUMENT, lambda: self.blobs.ListBuilds(page_token="2nd"), 'page_token "2nd"')
 
     def test_nobody_waits(self):
         large = put(self.blobs, "t/nobody", some_vectors(20000, 64, seed=6))

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/number.h"
 #include "server/build/builds.h"
 #include "server/build/inplace.h"
 #include "server/build/steps.h"
@@ -286,6 +287,16 @@ vmxd_handle_cancel_build(vmxd_service *service, vmxd_call *call, ProtobufCMessag
     answer(call, build ? &build->base : NULL, &status);
 }
 
+/* A token is the number of a page's last build. */
+static bool
+check_page_token(const char *token, vmxd_status *status)
+{
+    int64_t last;
+    return token[0] == '\0' || (vmx_integer_parse((vmx_str){token, strlen(token)}, false, &last) && last > 0) ||
+           vmxd_invalid(
+               status, "page_token \"%.64s\": is none of a ListBuilds reply's; leave it out for the first page", token);
+}
+
 void
 vmxd_handle_list_builds(vmxd_service *service, vmxd_call *call, ProtobufCMessage *message)
 {
@@ -294,6 +305,7 @@ vmxd_handle_list_builds(vmxd_service *service, vmxd_call *call, ProtobufCMessage
     vmxd_status status;
     build__list_builds_response__init(&response);
     bool done = (request->page_size == 0 || check_number("page_size", request->page_size, 1, MAX_PAGE, &status)) &&
+                check_page_token(request->page_token, &status) &&
                 vmxd_builds_list(service->builds, request, &response, vmxd_call_arena(call), &status);
     answer(call, done ? &response.base : NULL, &status);
 }
