@@ -28,7 +28,7 @@ vmx_slice_reader_on(const vmx_slice *slices, size_t count)
 
 /* Steps over `count` bytes, which there are; copies them to `out` unless that is NULL. */
 static void
-step(vmx_slice_reader *reader, uint8_t *out, size_t count)
+step_across(vmx_slice_reader *reader, uint8_t *out, size_t count)
 {
     reader->left_bytes -= count;
     while (count > 0) {
@@ -41,6 +41,18 @@ step(vmx_slice_reader *reader, uint8_t *out, size_t count)
         reader->at += part;
         count -= part;
     }
+}
+
+/* Steps over `count` bytes, which there are. */
+static void
+step(vmx_slice_reader *reader, size_t count)
+{
+    if (count > (size_t)(reader->end - reader->at)) {
+        step_across(reader, NULL, count);
+        return;
+    }
+    reader->at += count;
+    reader->left_bytes -= count;
 }
 
 /* Reads tag, and length or number; returns where they end, NULL if they are broken. */
@@ -71,13 +83,13 @@ vmx_slice_reader_next(vmx_slice_reader *reader, vmx_field *field)
     const uint8_t *head = reader->at;
     if (here < window) {
         vmx_slice_reader ahead = *reader;
-        step(&ahead, pieced, window);
+        step_across(&ahead, pieced, window);
         head = pieced;
     }
     const uint8_t *behind = read_head(head, head + window, field);
     reader->broken = behind == NULL;
     if (behind != NULL) {
-        step(reader, NULL, (size_t)(behind - head));
+        step(reader, (size_t)(behind - head));
         reader->broken = field->bytes.len > reader->left_bytes;
     }
     return !reader->broken;
@@ -94,12 +106,15 @@ vmx_slice_reader_take(vmx_slice_reader *reader, vmx_arena *arena, vmx_field *fie
     if (*copied && copy == NULL)
         return false;
     field->bytes.ptr = (const char *)(*copied ? copy : reader->at);
-    step(reader, copy, len);
+    if (copy != NULL)
+        step_across(reader, copy, len);
+    else
+        step(reader, len);
     return true;
 }
 
 void
 vmx_slice_reader_skip(vmx_slice_reader *reader, const vmx_field *field)
 {
-    step(reader, NULL, field->bytes.len);
+    step(reader, field->bytes.len);
 }

@@ -149,7 +149,7 @@ drop_received(void *buffer)
 
 /*
  * The bytes of a received message are the receiver's alone: chttp2 moves them out of its read buffers, each into one slice of
- * one message, and looks at them no more (chttp2/transport/frame_data.cc, grpc_slice_buffer_move_first_...); with TLS and with
+ * one message, and looks at them no more (chttp2/transport/frame_data.cc, grpc_slice_buffer_move_first); with TLS and with
  * compression they come from buffers made for them.
  */
 bool
