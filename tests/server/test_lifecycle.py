@@ -165,11 +165,12 @@ class Stop(unittest.TestCase):
             self.client.Upsert(vectors=[vector(str(i), [float(i % 97), float(i), 1.0] + [0.5] * 97)
                                         for i in range(start, start + 1000)])
 
-    def test_calls_in_flight_are_finished(self):
-        self.load()
+    def stop_in_the_middle(self):
+        """How many of 40 calls were finished after the signal; what the others failed with is checked."""
         request = messages.QueryRequest(vector=[1.0] * 100, top_k=3000)
         futures = [self.client.Query.future(request) for _ in range(40)]
         futures[0].result()
+        before = sum(future.done() for future in futures)
         code, text = self.server.stop(signal.SIGTERM)
         self.assertEqual(code, 0, text)
         finished = 0
@@ -178,7 +179,15 @@ class Stop(unittest.TestCase):
                 finished += len(future.result().matches) == 3000
             except grpc.RpcError as error:
                 self.assertIn(error.code(), (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED))
-        self.assertGreaterEqual(finished, 2)
+        return finished - before
+
+    def test_calls_in_flight_are_finished(self):
+        for _ in range(5):  # on a busy machine the signal may overtake all calls but the first
+            self.load()
+            if self.stop_in_the_middle() > 0:
+                return
+            self.setUp()
+        self.fail("five stops, and no call that was under way was finished")
 
     def test_busy_clients_do_not_keep_it_alive(self):
         stopping = threading.Event()
