@@ -69,8 +69,7 @@ fill_response(const batch *self, const vmxd_query *query, const vmxd_hit *hits, 
 static void
 answer(const batch *self, vmxd_query *query, const vmxd_hit *hits, size_t count)
 {
-    Pinecone__QueryResponse response;
-    pinecone__query_response__init(&response); /* not _INIT: it names a deprecated field */
+    Pinecone__QueryResponse response = PINECONE__QUERY_RESPONSE__INIT;
     vmxd_status status;
     if (!fill_response(self, query, hits, count, &response, &status)) {
         fail(query, &status);

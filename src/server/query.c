@@ -5,22 +5,12 @@
 #include "server/results.h"
 #include "server/sparse.h"
 
-/* The only place that names the deprecated field. */
-static bool
-has_queries(const Pinecone__QueryRequest *request)
-{
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    return request->n_queries > 0;
-#pragma GCC diagnostic pop
-}
-
 static bool
 check_options(const Pinecone__QueryRequest *request, vmxd_status *status)
 {
     if (request->top_k < 1 || request->top_k > VMXD_MAX_TOP_K)
         return vmxd_invalid(status, "top_k is %u; it must be from 1 to %d", request->top_k, VMXD_MAX_TOP_K);
-    if (has_queries(request))
+    if (request->n_queries > 0)
         return vmxd_invalid(status, "The field \"queries\" is no longer served; send one query per call");
     if (request->_scan_factor_case == PINECONE__QUERY_REQUEST___SCAN_FACTOR_SCAN_FACTOR &&
         !(request->scan_factor >= 0.5f && request->scan_factor <= 4.0f))
@@ -106,8 +96,7 @@ new_query(vmxd_service *service, vmxd_call *call, const Pinecone__QueryRequest *
 static void
 reply_empty(vmxd_call *call, const Pinecone__QueryRequest *request)
 {
-    Pinecone__QueryResponse response;
-    pinecone__query_response__init(&response); /* not _INIT: it names a deprecated field */
+    Pinecone__QueryResponse response = PINECONE__QUERY_RESPONSE__INIT;
     response.namespace_ = request->namespace_;
     response.usage = vmxd_result_usage(1, vmxd_call_arena(call));
     vmxd_call_add_header(call, VMXD_HEADER_INDEXED_LSN, 0);
