@@ -185,6 +185,13 @@ class LoadTest(LoadBase):
         done, _ = self.load("--processes", "4", "--namespace", "few", "--rows", "3", self.path("a.npy"))
         self.assertEqual((done["stored"], self.count("few")), (3, 3))
 
+    def test_processes_share_the_rate(self):
+        np.save(self.path("a.npy"), np.ones((4000, 4), "f4"))
+        began = time.monotonic()
+        done, _ = self.load("--processes", "2", "--rate", "2000", "--batch-vectors", "100", self.path("a.npy"))
+        self.assertEqual(done["stored"], 4000)
+        self.assertGreater(time.monotonic() - began, 1.8)  # each at 2,000/s would take one second
+
     def test_standard_input(self):
         done, _ = self.load("-", stdin=lines({"id": f"{i}", "values": [1, i]} for i in range(2500)))
         self.assertEqual((done["stored"], self.count()), (2500, 2500))
@@ -203,9 +210,9 @@ class LoadTest(LoadBase):
 class ResumeTest(LoadBase):
     """A load that is stopped goes on; its state file belongs to it alone."""
 
-    def start(self, *arguments):
+    def start(self, *arguments, **options):
         command = [*EMULATOR, os.environ["VECMUX"], "load", "--endpoint", self.server.endpoint, *arguments]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
     def state(self, name="state"):
         if not os.path.exists(self.path(name)):
@@ -291,6 +298,23 @@ class ResumeTest(LoadBase):
         done, _ = self.load(*arguments)
         self.assertEqual((done["stored_before"], done["stored"]), (before, 20000 - before))
 
+    def test_control_c_for_all_processes(self):
+        """On a terminal every process gets the signal; the first one is an order to end in order all the same."""
+        np.save(self.path("a.npy"), np.ones((40000, 8), "f4"))
+        arguments = ("--resume", self.path("state"), "--processes", "2", self.path("a.npy"))
+        process = self.start("--rate", "10000", *arguments, process_group=0)
+        limit = time.monotonic() + 20 * SLOW
+        while time.monotonic() < limit and not all(self.state(f"state.{i}of2")["next_row"] for i in (1, 2)):
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30 * SLOW)
+        self.assertEqual((process.returncode, err), (1, ""), out)
+        self.assertIn("the load is not complete", out)
+        stored = sum(self.state(f"state.{i}of2")["stored"] for i in (1, 2))
+        self.assertEqual(self.count(), stored)
+        done, _ = self.load(*arguments)
+        self.assertEqual((done["stored_before"], done["stored"]), (stored, 40000 - stored))
+
     def test_state_of_another_load(self):
         np.save(self.path("a.npy"), np.ones((10, 4), "f4"))
         self.load("--resume", self.path("state"), self.path("a.npy"))
@@ -298,11 +322,21 @@ class ResumeTest(LoadBase):
                      says=["state", "id-offset was different"])
         np.save(self.path("a.npy"), np.ones((11, 4), "f4"))
         self.refuses("load", "--resume", self.path("state"), self.path("a.npy"), says=["files was different"])
-        for text in ("", "{}", "[1]", '{"version": 7}'):
+        self.refuses("load", "--resume", self.path("no/state"), self.path("a.npy"), says=["No such file"])
+
+    def test_damaged_state(self):
+        """A number that has changed would leave rows out in silence; it is refused as what is no state at all."""
+        np.save(self.path("a.npy"), np.ones((50, 4), "f4"))
+        arguments = ("--resume", self.path("state"), "--first-row", "10", self.path("a.npy"))
+        self.load(*arguments)
+        state = self.state()
+        self.assertEqual((state["next_row"], state["stored"]), (50, 40))
+        wrong = [{**state, "next_row": 60}, {**state, "next_row": 5}, {**state, "stored": 39}, {**state, "failed": -1},
+                 {**state, "finished": 1}, {**state, "version": 7}, {}, [1]]
+        for text in (*map(json.dumps, wrong), "", json.dumps(state)[:-20]):
             with open(self.path("state"), "w", encoding="utf-8") as file:
                 file.write(text)
-            self.refuses("load", "--resume", self.path("state"), self.path("a.npy"), says=["state"])
-        self.refuses("load", "--resume", self.path("no/state"), self.path("a.npy"), says=["No such file"])
+            self.refuses("load", *arguments, says=["state", "damaged", "remove it"])
 
     def test_two_loads_with_one_state(self):
         np.save(self.path("a.npy"), np.ones((100000, 4), "f4"))

@@ -31,6 +31,14 @@ join(const char *path, const char *ending)
     return joined;
 }
 
+static bool
+report_damage(const load_journal *journal, const char *what)
+{
+    cli_error("--resume \"%s\": damaged, or no state file of vecmux load: %s; remove it to begin again", journal->path,
+              what);
+    return false;
+}
+
 /* The lock is a file of its own, for the state file is replaced. */
 static bool
 take_lock(load_journal *journal)
@@ -69,19 +77,23 @@ check_identity(const load_journal *journal, const json_t *file)
 static bool
 read_state(const load_journal *journal, const json_t *root, load_journal_state *state)
 {
+    uint64_t first_row = state->next;
     cli_reason reason;
     uint64_t version = 0;
     if (!json_is_object(root) || !cli_json_number(json_object_get(root, "version"), "version", 99, &version, &reason) ||
         version != VERSION)
-        return report(journal, "not a state file of vecmux load");
+        return report_damage(journal, "no \"version\": 1");
     if (!check_identity(journal, json_object_get(root, "load")))
         return false;
-    if (cli_json_number(json_object_get(root, "next_row"), "next_row", INT64_MAX, &state->next, &reason) &&
-        cli_json_number(json_object_get(root, "stored"), "stored", INT64_MAX, &state->stored, &reason) &&
-        cli_json_number(json_object_get(root, "failed"), "failed", INT64_MAX, &state->failed, &reason) &&
-        cli_json_bool(json_object_get(root, "finished"), "finished", &state->finished, &reason))
+    if (!cli_json_number(json_object_get(root, "next_row"), "next_row", INT64_MAX, &state->next, &reason) ||
+        !cli_json_number(json_object_get(root, "stored"), "stored", INT64_MAX, &state->stored, &reason) ||
+        !cli_json_number(json_object_get(root, "failed"), "failed", INT64_MAX, &state->failed, &reason) ||
+        !cli_json_bool(json_object_get(root, "finished"), "finished", &state->finished, &reason))
+        return report_damage(journal, reason.text);
+    /* every row that was passed has one outcome: a number that has changed would leave rows out in silence */
+    if (state->next - first_row == state->stored + state->failed)
         return true;
-    return report(journal, reason.text);
+    return report_damage(journal, "\"next_row\" is not the first row and \"stored\" and \"failed\" together");
 }
 
 static bool
@@ -92,7 +104,7 @@ read_file(load_journal *journal, load_journal_state *state)
         return true;
     json_t *root = json_load_file(journal->path, JSON_REJECT_DUPLICATES, &error);
     if (!root)
-        return report(journal, error.text);
+        return report_damage(journal, error.text);
     bool good = read_state(journal, root, state);
     json_decref(root);
     journal->written = *state;

@@ -24,8 +24,9 @@ typedef struct load_journal {
 } load_journal;
 
 /*
- * Takes over `identity`, whatever comes out. Reads the state if there is one for this identity, else leaves `state` as
- * it is. False after one line on stderr: another load uses the file, it is of another input, or cannot be read.
+ * Takes over `identity`, whatever comes out. `state` is that of a load which begins, with its first row: it is replaced
+ * by the file's, if there is one for this identity. False after one line on stderr: another load uses the file, it is of
+ * another input, damaged, or cannot be read.
  */
 bool
 load_journal_open(load_journal *journal, const char *path, json_t *identity, load_journal_state *state);

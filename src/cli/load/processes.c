@@ -17,7 +17,7 @@
 
 #define LINE_MAX_BYTES 4096
 #define POLL_MS        200
-#define EXTRA          16 /* arguments behind the user's own */
+#define EXTRA          20 /* arguments behind the user's own */
 #define TEXT_SIZE      32
 
 extern char **environ;
@@ -44,9 +44,22 @@ interrupt(int number)
 /* The user's options, then what makes it a part, then the files. The texts must live until the spawn. */
 typedef struct load_command {
     char **arguments; /* ends in NULL */
-    char first[TEXT_SIZE], rows[TEXT_SIZE];
+    char first[TEXT_SIZE], rows[TEXT_SIZE], rate[TEXT_SIZE], rate_bytes[TEXT_SIZE];
     char *resume;
 } load_command;
+
+/* The limits of the whole load are shared out evenly. */
+static bool
+write_texts(load_command *command, const load_options *options, uint64_t first, uint64_t rows, uint64_t part,
+            uint64_t count)
+{
+    snprintf(command->first, sizeof command->first, "%" PRIu64, first);
+    snprintf(command->rows, sizeof command->rows, "%" PRIu64, rows);
+    snprintf(command->rate, sizeof command->rate, "%.17g", options->vectors_per_second / (double)count);
+    snprintf(command->rate_bytes, sizeof command->rate_bytes, "%.17g", options->bytes_per_second / (double)count);
+    return !options->resume ||
+           asprintf(&command->resume, "%s.%" PRIu64 "of%" PRIu64, options->resume, part, count) >= 0;
+}
 
 static bool
 build_command(load_command *command, const load_options *options, uint64_t first, uint64_t rows, uint64_t part,
@@ -55,11 +68,8 @@ build_command(load_command *command, const load_options *options, uint64_t first
     size_t files = options->input.files.count;
     size_t at = 0;
     *command = (load_command){.arguments = calloc((size_t)option_count + files + EXTRA, sizeof(char *))};
-    if (!command->arguments ||
-        (options->resume && asprintf(&command->resume, "%s.%" PRIu64 "of%" PRIu64, options->resume, part, count) < 0))
+    if (!command->arguments || !write_texts(command, options, first, rows, part, count))
         return false;
-    snprintf(command->first, sizeof command->first, "%" PRIu64, first);
-    snprintf(command->rows, sizeof command->rows, "%" PRIu64, rows);
     char *extra[] = {"--processes",
                      "1",
                      "--json",
@@ -67,6 +77,10 @@ build_command(load_command *command, const load_options *options, uint64_t first
                      command->first,
                      "--rows",
                      command->rows,
+                     "--rate",
+                     command->rate,
+                     "--rate-bytes",
+                     command->rate_bytes,
                      "--dead-letters",
                      (char *)(uintptr_t)options->dead_letters};
     command->arguments[at++] = "vecmux";
@@ -217,6 +231,14 @@ stop_all(const load_process *processes, uint64_t count, int number)
             kill(processes[i].pid, number);
 }
 
+/* A process ends in order at the first signal of a number, and at once at the second. From a terminal the processes get
+ * what we get, so they are sent the other number: an order to end in order stays one. */
+static int
+forwarded(int number)
+{
+    return number == SIGINT ? SIGTERM : SIGINT;
+}
+
 /* Reads what the processes print until the last has closed its stdout. */
 static void
 watch(load_process *processes, uint64_t count, load_progress *progress)
@@ -236,7 +258,7 @@ watch(load_process *processes, uint64_t count, load_progress *progress)
         load_figures figures = sum(processes, count);
         load_progress_show(progress, &figures);
         if (interrupted) {
-            stop_all(processes, count, interrupted);
+            stop_all(processes, count, forwarded(interrupted));
             interrupted = 0;
         }
     }
@@ -272,7 +294,7 @@ run_all(load_process *processes, const load_options *options, uint64_t count, ui
     struct sigaction action = {.sa_handler = interrupt};
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL); /* on a terminal the processes get it too */
+    sigaction(SIGINT, &action, NULL);
     load_progress_start(&progress, options->json, options->quiet);
     for (uint64_t i = 0; i < count; i++)
         processes[i].out = -1;

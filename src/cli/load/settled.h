@@ -1,7 +1,7 @@
 /*
  * settled.h: which rows have their outcome, so that a journal can say up to which row all have. Rows come in order,
  * outcomes in any order and by id: the writer keeps the order of one id, so the oldest open row of an id is meant.
- * Memory: 24 to 48 bytes for a row that is open, a quarter of a byte for one behind the oldest that is open.
+ * Memory: 32 to 64 bytes for a row that is open, and 1 to 2 for each row from the oldest open one on.
  */
 #ifndef VMX_CLI_LOAD_SETTLED_H
 #define VMX_CLI_LOAD_SETTLED_H
