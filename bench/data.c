@@ -41,6 +41,15 @@ bench_id_write(char *text, size_t n)
         text[--i] = (char)('0' + n % 10);
 }
 
+void
+bench_id_next(char *text)
+{
+    size_t i = BENCH_ID_BYTES - 1;
+    for (; text[i] == '9' && i > ID_PREFIX_BYTES; i--)
+        text[i] = '0';
+    text[i]++;
+}
+
 double
 bench_sum(const float *values, size_t count)
 {

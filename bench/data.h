@@ -32,6 +32,10 @@ bench_random_floats(bench_random *random, size_t count);
 void
 bench_id_write(char *text, size_t n);
 
+/* Makes the id of number `n` that of number n + 1. */
+void
+bench_id_next(char *text);
+
 /* The sum of the values, in several partial sums: touching them must not cost more than what is measured. */
 double
 bench_sum(const float *values, size_t count);

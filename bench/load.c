@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "data.h"
@@ -53,8 +54,12 @@ take_back(void *user)
 static vmx_status
 lend(load_state *self, size_t count, size_t *taken, vmx_error *error)
 {
-    for (size_t i = 0; i < count; i++)
-        bench_id_write(self->batch.ids + i * (BENCH_ID_BYTES + 1), self->put + i);
+    char id[BENCH_ID_BYTES + 1];
+    bench_id_write(id, self->put);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(self->batch.ids + i * sizeof id, id, sizeof id);
+        bench_id_next(id);
+    }
     vmx_vectors vectors = {self->batch.vectors, count, 0};
     return vmx_writer_lend(self->writer, &vectors, take_back, NULL, PUT_TIMEOUT_MS, taken, error);
 }

@@ -252,3 +252,18 @@ vmx_decimal_write(uint64_t value, char *out)
         out[i] = digits[count - 1 - i];
     return count;
 }
+
+size_t
+vmx_decimal_count_up(char *digits, size_t len)
+{
+    size_t i = len;
+    while (i > 0 && digits[i - 1] == '9')
+        digits[--i] = '0';
+    if (i > 0) {
+        digits[i - 1]++;
+        return len;
+    }
+    digits[0] = '1';
+    digits[len] = '0';
+    return len + 1;
+}

@@ -36,4 +36,8 @@ vmx_integer_parse(vmx_str text, bool suffix, int64_t *value);
 size_t
 vmx_decimal_write(uint64_t value, char *out);
 
+/* Counts `len` decimal digits up in place, where there is room for one more. Returns how many there are then. */
+size_t
+vmx_decimal_count_up(char *digits, size_t len);
+
 #endif

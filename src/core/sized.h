@@ -21,6 +21,10 @@ vmx_sized_read(void *ours, size_t our_size_bytes, const void *theirs)
 {
     size_t their_size_bytes;
     memcpy(&their_size_bytes, theirs, sizeof their_size_bytes);
+    if (their_size_bytes == our_size_bytes) { /* known to the compiler, which needs no call then */
+        memcpy(ours, theirs, our_size_bytes);
+        return;
+    }
     size_t common = their_size_bytes < our_size_bytes ? their_size_bytes : our_size_bytes;
     memset(ours, 0, our_size_bytes);
     memcpy(ours, theirs, common);

@@ -14,12 +14,6 @@ values_bytes(const vmx_row *row)
     return row->item.values.len * sizeof(float);
 }
 
-size_t
-vmx_row_bytes(const vmx_row *row)
-{
-    return row->before_bytes + values_bytes(row) + row->after_bytes;
-}
-
 vmx_floats
 vmx_row_floats(const vmx_slice *bytes, vmx_arena *arena)
 {

@@ -83,8 +83,11 @@ typedef struct vmx_row_codec {
 } vmx_row_codec;
 
 /* Bytes of the whole row. */
-size_t
-vmx_row_bytes(const vmx_row *row);
+static inline size_t
+vmx_row_bytes(const vmx_row *row)
+{
+    return row->before_bytes + row->item.values.len * sizeof(float) + row->after_bytes;
+}
 
 /* A message of `head`, the rows' bytes, and `tail`; for composing. The texts are copied. False when memory is out. */
 bool

@@ -112,18 +112,6 @@ vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender)
     return vmx_row_bytes(row) - (is_referenced(row, lender) ? values_bytes(row) : 0);
 }
 
-bool
-vmx_batch_has_place(const vmx_batch *batch)
-{
-    return batch->count < batch->capacity && batch->piece_count + 3 <= batch->piece_capacity;
-}
-
-bool
-vmx_batch_has_room(const vmx_batch *batch, size_t copied_bytes)
-{
-    return batch->slab != NULL && (size_t)(batch->slab_end - batch->at) >= copied_bytes;
-}
-
 size_t
 vmx_batch_slab_bytes(const vmx_batch *batch, size_t copied_bytes, size_t max_bytes)
 {
@@ -136,20 +124,6 @@ vmx_batch_slab_bytes(const vmx_batch *batch, size_t copied_bytes, size_t max_byt
     return wanted > copied_bytes ? wanted : copied_bytes;
 }
 
-bool
-vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes)
-{
-    uint8_t *data;
-    vmx_block *slab = vmx_memory_block_new(batch->memory, slab_bytes, &data);
-    if (slab == NULL)
-        return false;
-    vmx_block_release(batch->slab);
-    batch->slab = slab;
-    batch->at = data;
-    batch->slab_end = data + slab_bytes;
-    return true;
-}
-
 static void
 add_piece(vmx_batch *batch, const uint8_t *data, size_t len, vmx_block *block)
 {
@@ -158,52 +132,53 @@ add_piece(vmx_batch *batch, const uint8_t *data, size_t len, vmx_block *block)
     batch->pieces[batch->piece_count++] = (vmx_slice){data, len, block};
 }
 
-/* Bytes up to `end` were written into the slab: they lengthen the last piece, or begin a new one. */
+/* What was written into the slab becomes a piece. */
 static void
-take_written(vmx_batch *batch, uint8_t *end)
+end_run(vmx_batch *batch)
 {
-    size_t len = (size_t)(end - batch->at);
-    vmx_slice *last = batch->piece_count > 0 ? &batch->pieces[batch->piece_count - 1] : NULL;
-    if (len > 0 && last != NULL && last->block == batch->slab && last->data + last->len == batch->at)
-        last->len += len;
-    else if (len > 0)
-        add_piece(batch, batch->at, len, batch->slab);
-    batch->at = end;
+    if (batch->at > batch->run)
+        add_piece(batch, batch->run, (size_t)(batch->at - batch->run), batch->slab);
+    batch->run = batch->at;
 }
 
-/* Where the next written byte goes. */
-static void
-mark_start(const vmx_batch *batch, vmx_entry *entry)
+bool
+vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes)
 {
-    const vmx_slice *last = batch->piece_count > 0 ? &batch->pieces[batch->piece_count - 1] : NULL;
-    bool goes_on = last != NULL && last->block == batch->slab && last->data + last->len == batch->at;
-    entry->piece = (uint32_t)(goes_on ? batch->piece_count - 1 : batch->piece_count);
-    entry->offset = goes_on ? (uint32_t)last->len : 0;
+    uint8_t *data;
+    vmx_block *slab = vmx_memory_block_new(batch->memory, slab_bytes, &data);
+    if (slab == NULL)
+        return false;
+    end_run(batch);
+    vmx_block_release(batch->slab);
+    batch->slab = slab;
+    batch->run = batch->at = data;
+    batch->slab_end = data + slab_bytes;
+    return true;
 }
 
 void
 vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_row *row, vmx_block *lender, uint64_t id_hash,
                  uint64_t now_us)
 {
+    size_t size = vmx_row_bytes(row), values = values_bytes(row);
     vmx_entry *entry = &batch->entries[batch->count++];
-    *entry = (vmx_entry){
-        .id_hash = id_hash,
-        .taken_us = now_us,
-        .size = (uint32_t)vmx_row_bytes(row),
-        .before_bytes = (uint32_t)row->before_bytes,
-        .values_bytes = (uint32_t)values_bytes(row),
-    };
-    mark_start(batch, entry);
-    uint8_t *at = codec->write_before(row, batch->at);
+    entry->id_hash = id_hash;
+    entry->taken_us = now_us;
+    entry->size = (uint32_t)size;
+    entry->before_bytes = (uint32_t)row->before_bytes;
+    entry->values_bytes = (uint32_t)values;
+    entry->piece = (uint32_t)batch->piece_count;
+    entry->offset = (uint32_t)(batch->at - batch->run);
+    batch->at = codec->write_before(row, batch->at);
     if (is_referenced(row, lender)) {
-        take_written(batch, at);
-        add_piece(batch, (const uint8_t *)row->item.values.ptr, values_bytes(row), lender);
-    } else if (row->item.values.len > 0) {
-        memcpy(at, row->item.values.ptr, values_bytes(row));
-        at += values_bytes(row);
+        end_run(batch);
+        add_piece(batch, (const uint8_t *)row->item.values.ptr, values, lender);
+    } else if (values > 0) {
+        memcpy(batch->at, row->item.values.ptr, values);
+        batch->at += values;
     }
-    take_written(batch, codec->write_after(row, at));
-    batch->size_bytes += entry->size;
+    batch->at = codec->write_after(row, batch->at);
+    batch->size_bytes += size;
     batch->unsettled++;
 }
 
@@ -230,6 +205,7 @@ vmx_batch_follow(vmx_batch *before, vmx_batch *batch)
 void
 vmx_batch_close(vmx_batch *batch)
 {
+    end_run(batch);
     batch->closed = true;
     batch->slab = vmx_block_release(batch->slab);
 }

@@ -34,13 +34,15 @@ struct vmx_batch {
     uint64_t seq;
     uint64_t first;   /* sequence number of the first record; the others follow it */
     size_t dimension; /* of every record */
-    /* A piece holds a reference on its block, unless one of the two before it has the same block. */
+    /* A piece holds a reference on its block, unless one of the two before it has the same block. What was written into
+     * the slab becomes one when something else follows it, or the batch is closed. */
     vmx_slice *pieces;
     size_t piece_count, piece_capacity;
     vmx_entry *entries;
     size_t count, capacity;
     size_t size_bytes; /* encoded records */
     vmx_block *slab;   /* the one being filled; NULL: none yet */
+    uint8_t *run;      /* its first byte that is in no piece yet */
     uint8_t *at, *slab_end;
 
     /* the writer's */
@@ -71,13 +73,20 @@ vmx_batch_free(vmx_batch *batch);
 size_t
 vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender);
 
-/* Whether another record has room in the arrays. */
-bool
-vmx_batch_has_place(const vmx_batch *batch);
+/* Whether another record has room in the arrays: its pieces are the end of a slab, bytes before the values, the values,
+ * and those behind them. */
+static inline bool
+vmx_batch_has_place(const vmx_batch *batch)
+{
+    return batch->count < batch->capacity && batch->piece_count + 4 <= batch->piece_capacity;
+}
 
 /* Whether the slab has room for so many bytes. */
-bool
-vmx_batch_has_room(const vmx_batch *batch, size_t copied_bytes);
+static inline bool
+vmx_batch_has_room(const vmx_batch *batch, size_t copied_bytes)
+{
+    return batch->slab != NULL && (size_t)(batch->slab_end - batch->at) >= copied_bytes;
+}
 
 /* How large the next slab should be, for a record of so many copied bytes in a batch that may grow to `max_bytes`. */
 size_t
@@ -100,12 +109,12 @@ vmx_batch_follow(vmx_batch *before, vmx_batch *batch);
 void
 vmx_batch_close(vmx_batch *batch);
 
-/* Composes the request of records [from, to). Errors: the codec's. */
+/* Composes the request of records [from, to) of a closed batch. Errors: the codec's. */
 vmx_status
 vmx_batch_message(vmx_batch *batch, size_t from, size_t to, const vmx_row_codec *codec, const vmx_row_target *target,
                   vmx_message *message, vmx_error *error);
 
-/* Row `i`; borrowed from the batch. */
+/* Row `i` of a closed batch; borrowed from it. */
 vmx_row_view
 vmx_batch_view(const vmx_batch *batch, size_t i);
 

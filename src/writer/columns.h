@@ -18,7 +18,6 @@ typedef struct vmx_record_source {
     size_t count;
     size_t first;   /* the number of record 0, for errors */
     size_t at_once; /* so many calls of `at` later what the first gave still lives: 1 to VMX_SOURCE_RUN */
-    char *text;     /* scratch of `at` */
 } vmx_record_source;
 
 /* Takes all records, as vmx_writer_put does. `lender` NULL: values are copied. */

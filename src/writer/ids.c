@@ -50,21 +50,11 @@ vmx_ids_hash(const vmx_ids *ids, vmx_str id)
     return hash != 0 ? hash : 1;
 }
 
-/* The slot of the hash, or the empty one where it would go. */
-static size_t
-slot_of(const vmx_ids *ids, uint64_t hash)
-{
-    size_t at = (size_t)hash & (ids->capacity - 1);
-    while (ids->slots[at].hash != 0 && ids->slots[at].hash != hash)
-        at = (at + 1) & (ids->capacity - 1);
-    return at;
-}
-
 static bool
-grow(vmx_ids *ids)
+grow(vmx_ids *ids, size_t capacity)
 {
     vmx_ids old = *ids;
-    ids->capacity = old.capacity > 0 ? 2 * old.capacity : FIRST_CAPACITY;
+    ids->capacity = capacity;
     ids->slots = vmx_calloc(ids->capacity, sizeof *ids->slots);
     if (ids->slots == NULL) {
         *ids = old;
@@ -72,24 +62,18 @@ grow(vmx_ids *ids)
     }
     for (size_t i = 0; i < old.capacity; i++)
         if (old.slots[i].hash != 0)
-            ids->slots[slot_of(ids, old.slots[i].hash)] = old.slots[i];
+            *vmx_ids_seek(ids, old.slots[i].hash) = old.slots[i];
     vmx_dealloc(old.slots);
     return true;
 }
 
-vmx_ids_slot *
-vmx_ids_seek(vmx_ids *ids, uint64_t hash)
+bool
+vmx_ids_reserve(vmx_ids *ids, size_t count)
 {
-    if (2 * (ids->count + 1) > ids->capacity && !grow(ids))
-        return NULL;
-    return &ids->slots[slot_of(ids, hash)];
-}
-
-void
-vmx_ids_set(vmx_ids *ids, vmx_ids_slot *slot, uint64_t hash, struct vmx_batch *batch)
-{
-    ids->count += slot->hash == 0;
-    *slot = (vmx_ids_slot){hash, batch};
+    size_t capacity = ids->capacity > 0 ? ids->capacity : FIRST_CAPACITY;
+    while (2 * (ids->count + count) > capacity)
+        capacity *= 2;
+    return capacity == ids->capacity || grow(ids, capacity);
 }
 
 void
@@ -97,18 +81,18 @@ vmx_ids_drop(vmx_ids *ids, uint64_t hash, const struct vmx_batch *batch)
 {
     if (ids->capacity == 0)
         return;
-    size_t hole = slot_of(ids, hash);
-    if (ids->slots[hole].batch != batch || ids->slots[hole].hash == 0)
+    vmx_ids_slot *slots = ids->slots, *dropped = vmx_ids_seek(ids, hash);
+    if (dropped->batch != batch || dropped->hash == 0)
         return;
-    size_t mask = ids->capacity - 1;
+    size_t mask = ids->capacity - 1, hole = (size_t)(dropped - slots);
     /* linear probing: what stands behind the hole moves up unless it is at home between the hole and its place */
-    for (size_t at = (hole + 1) & mask; ids->slots[at].hash != 0; at = (at + 1) & mask) {
-        size_t home = (size_t)ids->slots[at].hash & mask;
+    for (size_t at = (hole + 1) & mask; slots[at].hash != 0; at = (at + 1) & mask) {
+        size_t home = (size_t)slots[at].hash & mask;
         if (((at - home) & mask) >= ((at - hole) & mask)) {
-            ids->slots[hole] = ids->slots[at];
+            slots[hole] = slots[at];
             hole = at;
         }
     }
-    ids->slots[hole] = (vmx_ids_slot){0, NULL};
+    slots[hole] = (vmx_ids_slot){0, NULL};
     ids->count--;
 }

@@ -6,6 +6,7 @@
 #define VMX_WRITER_IDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <vecmux/types.h>
 
@@ -32,14 +33,28 @@ vmx_ids_free(vmx_ids *ids);
 uint64_t
 vmx_ids_hash(const vmx_ids *ids, vmx_str id);
 
-/* The id's slot, for vmx_ids_set; its batch is NULL if no unsettled one holds the id. It is lost when the table changes.
- * NULL when memory is out. */
-vmx_ids_slot *
-vmx_ids_seek(vmx_ids *ids, uint64_t hash);
+/* Makes room for `count` more ids. False when memory is out. */
+bool
+vmx_ids_reserve(vmx_ids *ids, size_t count);
+
+/* The id's slot, for vmx_ids_set: there is room. Its batch is NULL if no unsettled one holds the id. It is lost when the
+ * table changes. */
+static inline vmx_ids_slot *
+vmx_ids_seek(const vmx_ids *ids, uint64_t hash)
+{
+    size_t mask = ids->capacity - 1, at = (size_t)hash & mask;
+    while (ids->slots[at].hash != 0 && ids->slots[at].hash != hash)
+        at = (at + 1) & mask;
+    return &ids->slots[at];
+}
 
 /* From now on `batch` holds it. */
-void
-vmx_ids_set(vmx_ids *ids, vmx_ids_slot *slot, uint64_t hash, struct vmx_batch *batch);
+static inline void
+vmx_ids_set(vmx_ids *ids, vmx_ids_slot *slot, uint64_t hash, struct vmx_batch *batch)
+{
+    ids->count += slot->hash == 0;
+    *slot = (vmx_ids_slot){hash, batch};
+}
 
 /* The id will be looked for soon: the table is larger than the nearest caches. */
 static inline void

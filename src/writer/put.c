@@ -22,6 +22,7 @@
 /* A record on its way into a batch. */
 typedef struct record {
     vmx_row row;
+    size_t bytes; /* of the row; copied into the batch are: */
     size_t copied_bytes;
     uint64_t id_hash;
 } record;
@@ -55,7 +56,7 @@ typedef enum progress {
 static bool
 goes_into(const vmx_writer *writer, const vmx_batch *batch, const record *r, const vmx_batch *before)
 {
-    size_t size = batch->size_bytes + vmx_row_bytes(&r->row) + writer->overhead_bytes;
+    size_t size = batch->size_bytes + r->bytes + writer->overhead_bytes;
     return vmx_batch_has_place(batch) && batch->count < writer->options.batch_vectors &&
            size <= writer->options.batch_bytes && batch->dimension == r->row.item.values.len && before != batch;
 }
@@ -132,13 +133,12 @@ append_locked(vmx_writer *writer, taking *t, const record *r, vmx_ids_slot *slot
     return true;
 }
 
-/* Takes one record. Nothing but it changes the table of ids meanwhile, so the id's slot is looked for once. */
+/* Takes one record, for whose id there is room. Nothing but it changes the table of ids meanwhile, so the id's slot is
+ * looked for once. */
 static progress
 take_locked(vmx_writer *writer, taking *t, const record *r, size_t *needed, bool *closed_one)
 {
     vmx_ids_slot *slot = vmx_ids_seek(&writer->locked.ids, r->id_hash);
-    if (slot == NULL)
-        return OUT_OF_MEMORY;
     if (writer->locked.open != NULL && !goes_into(writer, writer->locked.open, r, slot->batch)) {
         *closed_one = writer->locked.open->count > 0;
         if (!vmx_writer_close_batch_locked(writer))
@@ -163,6 +163,8 @@ take_run_locked(vmx_writer *writer, taking *t, size_t *needed, bool *closed_one)
         return CLOSED;
     if (writer->locked.unread >= MAX_UNREAD)
         return NEEDS_READER;
+    if (!vmx_ids_reserve(&writer->locked.ids, t->count - t->next))
+        return OUT_OF_MEMORY;
     for (size_t i = t->next; i < t->count; i++)
         vmx_ids_prefetch(&writer->locked.ids, t->run[i].id_hash);
     t->now_us = vmx_writer_now(writer);
@@ -342,7 +344,7 @@ take_run(taking *t, vmx_error *error)
 static vmx_status
 check_size(const vmx_writer *writer, const record *r, size_t i, vmx_error *error)
 {
-    size_t size = vmx_row_bytes(&r->row) + writer->overhead_bytes, max_bytes = writer->options.batch_bytes;
+    size_t size = r->bytes + writer->overhead_bytes, max_bytes = writer->options.batch_bytes;
     if (size <= max_bytes)
         return VMX_OK;
     return vmx_error_set(error, VMX_ERR_TOO_LARGE,
@@ -371,6 +373,7 @@ prepare(const taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch,
         status = measure(writer, vector, i, scratch, &r->row, error);
     if (status != VMX_OK)
         return status;
+    r->bytes = vmx_row_bytes(&r->row);
     r->copied_bytes = vmx_batch_copied_bytes(&r->row, t->lender);
     r->id_hash = vmx_ids_hash(&writer->locked.ids, vector->id);
     return check_size(writer, r, i, error);

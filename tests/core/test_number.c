@@ -178,10 +178,27 @@ START_TEST(test_comma_locale_changes_nothing)
 }
 END_TEST
 
+/* Counting up in place gives what writing the next number gives. */
+START_TEST(test_decimals_count_up)
+{
+    static const uint64_t begins[] = {0, 8, 95, 1998, 99990, 999999995, 9999999999999999990u};
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        char digits[VMX_DECIMAL_DIGITS], wanted[VMX_DECIMAL_DIGITS];
+        size_t len = vmx_decimal_write(begins[i], digits);
+        for (uint64_t value = begins[i] + 1; value < begins[i] + 30; value++) {
+            len = vmx_decimal_count_up(digits, len);
+            ck_assert_uint_eq(len, vmx_decimal_write(value, wanted));
+            ck_assert_mem_eq(digits, wanted, len);
+        }
+    }
+}
+END_TEST
+
 int
 main(void)
 {
     const TTest *const tests[] = {test_format_examples,
+                                  test_decimals_count_up,
                                   test_every_double_reads_back,
                                   test_parse_accepts_decimals,
                                   test_parse_refuses_the_rest,
