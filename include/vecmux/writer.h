@@ -40,8 +40,8 @@ typedef struct vmx_writer_options {
     size_t batch_bytes;          /* ... or before so many encoded bytes; 0: the engine's limit (pinecone: 2,000,000) */
     int64_t linger_ms;           /* ... or after this time; 0: 5 ms; -1: only when full, or flushed */
     uint32_t max_in_flight;      /* batches on their way at once; 0: 8. The client's gate may allow fewer */
-    double vectors_per_second;   /* 0: no limit */
-    double bytes_per_second;     /* encoded; 0: no limit. Pinecone takes 50 MB/s per namespace */
+    double vectors_per_second;   /* 0: no limit. The halves of a batch that was called invalid do not count again */
+    double bytes_per_second;     /* encoded, halves too; 0: no limit. Pinecone takes 50 MB/s per namespace */
     int64_t timeout_ms;          /* of one call; 0: property call.timeout.ms */
     int64_t delivery_timeout_ms; /* from put to giving up; 0: 300,000; VMX_FOREVER: never */
     const vmx_retry *retry;      /* copied; NULL: VMX_RETRY_BULK */

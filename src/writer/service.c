@@ -65,11 +65,16 @@ vmx_writer_close_batch_locked(vmx_writer *writer)
 
 /* --- starting sends ------------------------------------------------------------------------------------------------ */
 
+/* Timers come up to a millisecond late, and later on a busy machine: so much of it is made up for, or small batches
+ * would go far below the rate. */
+#define PACE_CREDIT_US 20000u
+
+/* How long the rates are used up by a send; 0: it may go at any time. */
 static uint64_t
 pace_of(const vmx_writer *writer, const vmx_send *send)
 {
     double seconds = 0, vectors = writer->options.vectors_per_second, bytes = writer->options.bytes_per_second;
-    if (vectors > 0)
+    if (vectors > 0 && !send->halved)
         seconds = (double)(send->to - send->from) / vectors;
     if (bytes > 0) {
         double by_bytes = (double)vmx_batch_bytes(send->batch, send->from, send->to) / bytes;
@@ -90,16 +95,26 @@ fly_locked(vmx_writer *writer, vmx_send *send)
     writer->locked.account.in_flight += send->to - send->from;
 }
 
+/* Must the first of those that are ready wait for the rates? */
+static bool
+is_paced_locked(const vmx_writer *writer, uint64_t now_us)
+{
+    const vmx_send *next = writer->locked.ready.head;
+    return next != NULL && now_us < writer->locked.pace_us && pace_of(writer, next) > 0;
+}
+
 /* The next send that may go now, put in flight; NULL if none may. */
 static vmx_send *
 take_ready_locked(vmx_writer *writer, uint64_t now_us)
 {
-    bool held = writer->locked.flying_count >= writer->options.max_in_flight || now_us < writer->locked.pace_us;
+    bool held = writer->locked.flying_count >= writer->options.max_in_flight || is_paced_locked(writer, now_us);
     vmx_send *send = held ? NULL : vmx_send_pop(&writer->locked.ready);
     if (send == NULL)
         return NULL;
-    uint64_t from_us = writer->locked.pace_us > now_us ? writer->locked.pace_us : now_us;
+    uint64_t earliest_us = now_us > PACE_CREDIT_US ? now_us - PACE_CREDIT_US : 0;
+    uint64_t from_us = writer->locked.pace_us > earliest_us ? writer->locked.pace_us : earliest_us;
     writer->locked.pace_us = from_us + pace_of(writer, send);
+    send->halved = false;
     fly_locked(writer, send);
     return send;
 }
@@ -129,8 +144,7 @@ next_due_locked(const vmx_writer *writer, uint64_t pause_us, uint64_t now_us)
     uint64_t due_us = pause_us;
     if (writer->locked.open != NULL && writer->locked.open->linger_us < due_us)
         due_us = writer->locked.open->linger_us;
-    bool paced = writer->locked.ready.head != NULL && now_us < writer->locked.pace_us;
-    if (paced && writer->locked.pace_us < due_us)
+    if (is_paced_locked(writer, now_us) && writer->locked.pace_us < due_us)
         due_us = writer->locked.pace_us;
     return due_us;
 }

@@ -49,6 +49,7 @@ halve(vmx_send *send)
     vmx_error_clear(&send->op.error);
     land_locked(writer, send);
     send->to = middle;
+    send->halved = second->halved = true;
     send->batch->refs++;
     vmx_send_push_front(&writer->locked.ready, second);
     vmx_send_push_front(&writer->locked.ready, send);

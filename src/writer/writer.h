@@ -52,6 +52,7 @@ typedef struct vmx_send {
     size_t from, to;
     bool begun;                           /* the op runs */
     bool preparing;                       /* the call is the codec's, before the rows can be composed */
+    bool halved;                          /* its vectors were sent in a batch that was refused: they count once */
     uint32_t rounds;                      /* calls made so far */
     uint64_t due_us;                      /* while it waits to be sent again */
     struct vmx_send *next;                /* ready, waiting, or failed and to be written down */

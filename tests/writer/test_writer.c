@@ -93,6 +93,25 @@ START_TEST(rates_are_kept)
 }
 END_TEST
 
+/* Every vector is of a wrong dimension and is sent eleven times until it stands alone. */
+START_TEST(halves_do_not_count_against_the_rate)
+{
+    store_open(&s, 4, NULL);
+    s.dimension = 3;
+    vmx_writer_options options = default_options();
+    options.vectors_per_second = 1000;
+    options.batch_vectors = 1000;
+    vmx_writer *writer = open_writer(&options);
+    uint64_t start_us = world_now(s.w);
+    must_put(writer, 0, 3000, 4, 1);
+    ck_assert_int_eq(vmx_writer_flush(writer, 60000, &error), VMX_OK);
+    double seconds = (double)(world_now(s.w) - start_us) / 1e6;
+    ck_assert_msg(seconds > 1.9 && seconds < 2.5, "%g s", seconds);
+    ck_assert_uint_eq(account_of(writer).failed, 3000);
+    close_all(writer);
+}
+END_TEST
+
 /* --- failures ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(trouble_is_outlived)
@@ -436,6 +455,7 @@ main(void)
                                   a_batch_goes_when_it_is_old_enough,
                                   batches_are_as_large_as_asked,
                                   rates_are_kept,
+                                  halves_do_not_count_against_the_rate,
                                   trouble_is_outlived,
                                   a_stalled_server_loses_nothing,
                                   what_cannot_be_delivered_in_time_fails,
