@@ -1,8 +1,10 @@
 /* Messages and connections of the gRPC transport; `_i` is the number of io threads where it matters. */
+#include <grpc/slice_buffer.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport/grpc/internal.h"
 #include "transport/harness.h"
 #include "transport/raw_server.h"
 #include "transport/suites.h"
@@ -77,6 +79,61 @@ START_TEST(many_slices_go_without_copies_and_come_back)
     size_t expected = SLICES;
     ck_assert(harness_wait(&h, is_released, &expected, 5000));
     harness_close(&h);
+}
+END_TEST
+
+static atomic_size_t dropped;
+
+static void
+count_drop(void *user)
+{
+    (void)user;
+    atomic_fetch_add(&dropped, 1);
+}
+
+/* Room for `count` slices, filled without the core's functions. */
+static void
+fill_reserved(grpc_slice_buffer *buffer, size_t count)
+{
+    static uint8_t byte = 7;
+    vmx_grpc_reserve_slices(buffer, count);
+    ck_assert_uint_ge(buffer->capacity, count);
+    for (size_t i = 0; i < count; i++)
+        buffer->slices[buffer->count++] = grpc_slice_new_with_user_data(&byte, 1, count_drop, NULL);
+    buffer->length = count;
+}
+
+/* What vmx_grpc_reserve_slices relies on: the core's functions take such a buffer for one of theirs, and make buffers like
+ * it. */
+START_TEST(a_reserved_buffer_is_like_the_cores)
+{
+    grpc_slice_buffer ours, theirs;
+    size_t count = (size_t)_i, all = 2 * count + 1;
+    atomic_store(&dropped, 0);
+    grpc_slice_buffer_init(&ours);
+    grpc_slice_buffer_init(&theirs);
+    ck_assert(theirs.base_slices == theirs.inlined && theirs.slices == theirs.inlined);
+    ck_assert_uint_eq(theirs.capacity, GRPC_SLICE_BUFFER_INLINE_ELEMENTS);
+    fill_reserved(&ours, count);
+    grpc_slice_buffer_swap(&ours, &theirs);
+    ck_assert_uint_eq(theirs.count, count);
+    fill_reserved(&ours, count);
+    grpc_slice_buffer_add_indexed(&ours, grpc_slice_from_static_string("x")); /* grows it */
+    ck_assert_uint_gt(ours.capacity, count);
+    ck_assert(ours.slices == ours.base_slices && (ours.count <= 8 || ours.base_slices != ours.inlined));
+    grpc_slice_buffer_move_into(&ours, &theirs);
+    ck_assert_uint_eq(theirs.count, all);
+    ck_assert_uint_eq(theirs.length, all);
+    grpc_slice first = grpc_slice_buffer_take_first(&theirs);
+    ck_assert_uint_eq(*GRPC_SLICE_START_PTR(first), 7);
+    grpc_slice_unref(first);
+    ck_assert_uint_eq(atomic_load(&dropped), 1);
+    grpc_slice_buffer_reset_and_unref(&theirs);
+    ck_assert_uint_eq(atomic_load(&dropped), 2 * count);
+    fill_reserved(&theirs, all); /* once more, in what it has */
+    grpc_slice_buffer_destroy(&theirs);
+    grpc_slice_buffer_destroy(&ours);
+    ck_assert_uint_eq(atomic_load(&dropped), 2 * count + all);
 }
 END_TEST
 
@@ -325,6 +382,7 @@ grpc_cases(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, large_messages_go_both_ways, 0, FAKE);
     tcase_add_loop_test(tcase, many_slices_go_without_copies_and_come_back, 0, FAKE);
+    tcase_add_loop_test(tcase, a_reserved_buffer_is_like_the_cores, 1, 40);
     tcase_add_test(tcase, receive_limit_ends_the_call);
     tcase_add_loop_test(tcase, illegal_header_ends_the_call, 0, FAKE);
     tcase_add_loop_test(tcase, wait_for_ready_survives_until_a_server_appears, 0, FAKE);

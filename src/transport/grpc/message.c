@@ -1,10 +1,18 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/slice_buffer.h>
+#include <grpc/support/alloc.h>
 
 #include "core/alloc.h"
 #include "transport/grpc/internal.h"
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */
+
+static void
+loan_free(vmx_grpc_loan *loan)
+{
+    if (loan != &loan->stream->loan)
+        vmx_dealloc(loan);
+}
 
 /* The core has dropped all slices of a loan that share a block: any thread, perhaps long after the stream's end. */
 static void
@@ -17,8 +25,7 @@ take_back(void *user)
     if (atomic_fetch_sub_explicit(&loan->remaining, 1, memory_order_acq_rel) != 1)
         return;
     vmx_grpc_stream *stream = loan->stream;
-    if (loan != &stream->loan)
-        vmx_dealloc(loan);
+    loan_free(loan);
     vmx_grpc_stream_unref(stream);
 }
 
@@ -49,45 +56,12 @@ loan_new(vmx_grpc_stream *stream, size_t slice_count)
 #define REMEMBERED 2
 
 typedef struct lending {
+    vmx_grpc_loan *loan;
+    vmx_grpc_lent *next; /* of the loan's, to be taken */
     const vmx_block *blocks[REMEMBERED];
     grpc_slice slices[REMEMBERED]; /* in the buffer already, so their counts live */
-    size_t next;                   /* to be forgotten */
+    size_t oldest;                 /* to be forgotten */
 } lending;
-
-/* Where the block is remembered; REMEMBERED if it is not. */
-static size_t
-find_block(const lending *state, const vmx_block *block)
-{
-    size_t i = 0;
-    while (i < REMEMBERED && state->blocks[i] != block)
-        i++;
-    return i;
-}
-
-static size_t
-remember_block(lending *state, const vmx_block *block)
-{
-    size_t i = state->next;
-    state->blocks[i] = block;
-    state->next = (i + 1) % REMEMBERED;
-    return i;
-}
-
-/* How many reference counts it takes; empty and static slices are not lent. */
-static size_t
-count_lent(const vmx_message *message)
-{
-    size_t count = 0;
-    lending state = {{NULL}, .next = 0};
-    for (size_t i = 0; i < message->count; i++) {
-        const vmx_slice *slice = &message->slices[i];
-        if (slice->len == 0 || slice->block == NULL || find_block(&state, slice->block) < REMEMBERED)
-            continue;
-        remember_block(&state, slice->block);
-        count++;
-    }
-    return count;
-}
 
 /* The core only reads what it is lent, though its functions take no const. */
 static void *
@@ -96,46 +70,90 @@ writable(const void *data)
     return (void *)(uintptr_t)data;
 }
 
-/* A slice with a count of its own, or with that of a remembered one; `*lent` advances past what it takes. */
-static grpc_slice
-lend_slice(lending *state, const vmx_slice *slice, vmx_grpc_loan *loan, vmx_grpc_lent **lent)
+/* How many reference counts it takes at most; empty and static slices are not lent. */
+static size_t
+most_lent(const vmx_message *message)
 {
-    size_t i = find_block(state, slice->block);
-    if (i < REMEMBERED) {
-        grpc_slice shared = grpc_slice_ref(state->slices[i]);
-        shared.data.refcounted.bytes = writable(slice->data);
-        shared.data.refcounted.length = slice->len;
-        return shared;
-    }
-    vmx_grpc_lent *own = (*lent)++;
-    *own = (vmx_grpc_lent){vmx_block_acquire(slice->block), loan};
-    vmx_tsan_release(own);
-    i = remember_block(state, slice->block);
+    size_t count = message->shared[0] != NULL;
+    if (message->shared[1] != NULL)
+        count++;
+    for (size_t i = 0; i < message->count; i++)
+        if (message->slices[i].len > 0 && !vmx_message_shares(message, message->slices[i].block))
+            count++;
+    return count;
+}
+
+/* A slice with a count of its own, whose block is remembered from now on. */
+static grpc_slice
+lend_block(lending *state, const vmx_slice *slice)
+{
+    size_t i = state->oldest;
+    vmx_grpc_lent *own = state->next++;
+    *own = (vmx_grpc_lent){vmx_block_acquire(slice->block), state->loan};
+    state->oldest = (i + 1) % REMEMBERED;
+    state->blocks[i] = slice->block;
     return state->slices[i] = grpc_slice_new_with_user_data(writable(slice->data), slice->len, take_back, own);
+}
+
+static grpc_slice
+lend_slice(lending *state, const vmx_slice *slice)
+{
+    if (slice->block == NULL)
+        return grpc_slice_from_static_buffer(slice->data, slice->len);
+    size_t i = slice->block == state->blocks[0] ? 0 : 1;
+    if (slice->block != state->blocks[i])
+        return lend_block(state, slice);
+    grpc_slice shared = grpc_slice_ref(state->slices[i]);
+    shared.data.refcounted.bytes = writable(slice->data);
+    shared.data.refcounted.length = slice->len;
+    return shared;
+}
+
+/* The loan lasts as long as what was lent of it; the core has seen nothing of it yet. */
+static void
+close_loan(const lending *state)
+{
+    vmx_grpc_loan *loan = state->loan;
+    if (loan == NULL)
+        return;
+    if (state->next == loan->lent) {
+        loan_free(loan);
+        return;
+    }
+    atomic_init(&loan->remaining, (size_t)(state->next - loan->lent));
+    atomic_fetch_add_explicit(&loan->stream->refs, 1, memory_order_relaxed);
+    for (vmx_grpc_lent *lent = loan->lent; lent < state->next; lent++)
+        vmx_tsan_release(lent);
+}
+
+void
+vmx_grpc_reserve_slices(grpc_slice_buffer *buffer, size_t count)
+{
+    if (count > buffer->capacity) {
+        if (buffer->base_slices != buffer->inlined)
+            gpr_free(buffer->base_slices);
+        buffer->base_slices = gpr_malloc(count * sizeof *buffer->base_slices);
+        buffer->capacity = count;
+    }
+    buffer->slices = buffer->base_slices;
 }
 
 bool
 vmx_grpc_lend(vmx_grpc_stream *stream, const vmx_message *message)
 {
-    size_t lent_count = count_lent(message);
-    vmx_grpc_loan *loan = NULL;
-    if (lent_count > 0) {
-        loan = loan_new(stream, lent_count);
-        if (loan == NULL)
-            return false;
-        atomic_init(&loan->remaining, lent_count);
-        atomic_fetch_add_explicit(&stream->refs, 1, memory_order_relaxed);
-    }
+    size_t most = most_lent(message);
+    lending state = {.loan = most > 0 ? loan_new(stream, most) : NULL};
+    if (most > 0 && state.loan == NULL)
+        return false;
+    state.next = most > 0 ? state.loan->lent : NULL;
     grpc_slice_buffer *out = &stream->outgoing.data.raw.slice_buffer;
-    vmx_grpc_lent *lent = loan != NULL ? loan->lent : NULL;
-    lending state = {{NULL}, .next = 0};
-    for (size_t i = 0; i < message->count; i++) {
-        const vmx_slice *slice = &message->slices[i];
-        if (slice->len > 0)
-            grpc_slice_buffer_add_indexed(out, slice->block == NULL
-                                                   ? grpc_slice_from_static_buffer(slice->data, slice->len)
-                                                   : lend_slice(&state, slice, loan, &lent));
-    }
+    vmx_grpc_reserve_slices(out, message->count);
+    for (size_t i = 0; i < message->count; i++)
+        if (message->slices[i].len > 0) {
+            out->slices[out->count++] = lend_slice(&state, &message->slices[i]);
+            out->length += message->slices[i].len;
+        }
+    close_loan(&state);
     return true;
 }
 
