@@ -12,7 +12,7 @@ static const vmx_result *
 result_of(const vmx_op *op)
 {
     static const vmx_result empty;
-    bool there = vmx_op_done(op) && op->result != NULL;
+    bool there = atomic_load_explicit(&op->done, memory_order_acquire) && op->result != NULL;
     return there ? op->result : &empty;
 }
 

@@ -13,7 +13,7 @@ enum { ENTRY_KEY = 1, ENTRY_VECTOR = 2 };            /* of an entry of a fetched
 enum { USAGE_READ_UNITS = 1, USAGE_EGRESS_BYTES = 2, PAGINATION_NEXT = 1 };
 enum { SPARSE_INDICES = 1, SPARSE_VALUES = 2 };
 
-/* Where ScoredVector and Vector have the same things; 0: nowhere. */
+/* Where ScoredVector and Vector have the same things, up to the last of them; 0: nowhere. */
 typedef struct layout {
     uint32_t id, score, values, metadata, sparse;
 } layout;
@@ -21,127 +21,32 @@ typedef struct layout {
 static const layout scored_vector = {.id = 1, .score = 2, .values = 3, .metadata = 4, .sparse = 5};
 static const layout plain_vector = {.id = 1, .score = 0, .values = 2, .metadata = 3, .sparse = 4};
 
-/* Where the replies have the same things; 0: nowhere. */
+/* Where the replies have the same things, all of them length-delimited; 0: nowhere. */
 typedef struct shape {
-    uint32_t records, name_space, usage, pagination, results;
+    uint32_t records, name_space, usage, pagination, results, last;
 } shape;
 
 static const shape shapes[] = {
-    [VMX_REPLY_QUERY] = {.records = 2, .name_space = 3, .usage = 4, .results = 1},
-    [VMX_REPLY_FETCH] = {.records = 1, .name_space = 2, .usage = 3},
-    [VMX_REPLY_FETCH_BY_METADATA] = {.records = 1, .name_space = 2, .usage = 3, .pagination = 4},
+    [VMX_REPLY_QUERY] = {.records = 2, .name_space = 3, .usage = 4, .results = 1, .last = 4},
+    [VMX_REPLY_FETCH] = {.records = 1, .name_space = 2, .usage = 3, .last = 3},
+    [VMX_REPLY_FETCH_BY_METADATA] = {.records = 1, .name_space = 2, .usage = 3, .pagination = 4, .last = 4},
 };
 
 /* A packed field this long has three bytes of tag and length before its values. */
 #define MOVABLE_MIN_BYTES 128
 
-/* --- checks ------------------------------------------------------------------------------------------------------- */
+/* Room for so many records, at most, is made when only the first is known. */
+#define GUESSED_RECORDS 128
 
-/* A string field. */
-static bool
-text_is_good(const vmx_field *field)
-{
-    return field->type == VMX_WIRE_BYTES && vmx_text_valid(field->bytes);
-}
-
-/* One piece of repeated float, packed or single; adds how many. */
-static bool
-count_floats(const vmx_field *field, size_t *count)
-{
-    bool packed = field->type == VMX_WIRE_BYTES;
-    *count += packed ? field->bytes.len / sizeof(float) : 1;
-    return packed ? field->bytes.len % sizeof(float) == 0 : field->type == VMX_WIRE_32BIT;
-}
-
-/* One piece of repeated uint32, packed or single; adds how many. */
-static bool
-count_indices(const vmx_field *field, size_t *count)
-{
-    *count += 1;
-    if (field->type != VMX_WIRE_BYTES)
-        return field->type == VMX_WIRE_VARINT;
-    *count -= 1;
-    const uint8_t *at = (const uint8_t *)field->bytes.ptr, *end = at + field->bytes.len;
-    for (uint64_t index; at != NULL && at < end; *count += 1)
-        at = vmx_checked_varint(at, end, VMX_MAX_VARINT_BYTES, &index);
-    return at != NULL;
-}
-
-/* --- records: one walk that checks and finds ---------------------------------------------------------------------- */
-
-/* A SparseValues message. */
-typedef struct sparse_part {
-    vmx_str bytes; /* ptr NULL: none */
-    size_t index_count, value_count;
-} sparse_part;
-
-/* What a record has, and where. */
-typedef struct record {
-    vmx_str id;
-    float score;
-    vmx_str values;      /* a packed piece of them: all, if there are no others */
-    size_t value_pieces; /* packed ones and single ones */
-    size_t value_count;
-    vmx_str metadata; /* ptr NULL: none */
-    sparse_part sparse;
-} record;
-
-static bool
-find_sparse(vmx_str bytes, sparse_part *sparse)
-{
-    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
-    bool good = true;
-    *sparse = (sparse_part){.bytes = bytes};
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);) {
-        if (field.number == SPARSE_INDICES)
-            good = count_indices(&field, &sparse->index_count);
-        else if (field.number == SPARSE_VALUES)
-            good = count_floats(&field, &sparse->value_count);
-    }
-    return good && !reader.broken;
-}
-
-static bool
-find_metadata(const vmx_field *field, unsigned depth, vmx_str *metadata)
-{
-    *metadata = field->bytes;
-    return field->type == VMX_WIRE_BYTES && vmx_struct_bytes_check(field->bytes, depth);
-}
-
-/* The record is a message at `depth`. */
-static bool
-find_record(vmx_str bytes, const layout *at, unsigned depth, record *found)
-{
-    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
-    bool good = true;
-    *found = (record){.id = {"", 0}};
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);) {
-        if (field.number == at->id) {
-            found->id = field.bytes;
-            good = text_is_good(&field);
-        } else if (field.number == at->score) {
-            found->score = vmx_field_float(&field);
-            good = field.type == VMX_WIRE_32BIT;
-        } else if (field.number == at->values) {
-            found->values = field.bytes;
-            found->value_pieces++;
-            good = count_floats(&field, &found->value_count);
-        } else if (field.number == at->metadata) {
-            good = find_metadata(&field, depth + 1, &found->metadata);
-        } else if (field.number == at->sparse) {
-            good = field.type == VMX_WIRE_BYTES && find_sparse(field.bytes, &found->sparse);
-        }
-    }
-    return good && !reader.broken;
-}
-
-/* --- records: making them ----------------------------------------------------------------------------------------- */
-
-/* Bytes of a message that lie in one piece. */
-typedef struct piece {
-    vmx_str bytes;
-    bool may_move; /* as of the decoder */
-} piece;
+/* A reply on its way into `decoded`. */
+typedef struct decoding {
+    vmx_decoder *decoder;
+    vmx_reply_kind kind;
+    vmx_slice_reader reader;
+    vmx_decoded *decoded;
+    size_t capacity; /* of decoded->matches */
+    bool moves;      /* some values must be moved in the end */
+} decoding;
 
 /* Memory of the result; NULL sets *status. */
 static void *
@@ -153,6 +58,82 @@ take_memory(vmx_decoder *decoder, size_t count, size_t item_bytes, vmx_status *s
     *status = !fits ? VMX_ERR_TOO_LARGE : memory == NULL ? VMX_ERR_NO_MEMORY : VMX_OK;
     return memory;
 }
+
+/* --- fields of a record, each behind its tag ----------------------------------------------------------------------- */
+
+static inline vmx_str
+read_text(vmx_checked_reader *reader)
+{
+    vmx_str text = vmx_checked_bytes(reader);
+    if (!vmx_text_valid(text))
+        vmx_checked_refuse(reader);
+    return text;
+}
+
+/* A repeated float, as far as it has been seen. */
+typedef struct float_part {
+    vmx_str bytes; /* the last packed piece: all of them, if there are no others */
+    size_t pieces; /* packed ones and single ones */
+    size_t count;
+} float_part;
+
+/* One piece, packed or single. */
+static inline void
+find_floats(vmx_checked_reader *reader, uint32_t tag, float_part *found)
+{
+    bool packed = (tag & 7) == VMX_WIRE_BYTES;
+    found->pieces++;
+    if (packed)
+        found->bytes = vmx_checked_bytes(reader);
+    else
+        vmx_checked_fixed(reader, NULL, sizeof(float));
+    found->count += packed ? found->bytes.len / sizeof(float) : 1;
+    if (packed ? found->bytes.len % sizeof(float) != 0 : (tag & 7) != VMX_WIRE_32BIT)
+        vmx_checked_refuse(reader);
+}
+
+/* One piece of a repeated uint32, packed or single; adds how many. */
+static void
+count_indices(vmx_checked_reader *reader, uint32_t tag, size_t *count)
+{
+    if ((tag & 7) == VMX_WIRE_VARINT) {
+        vmx_checked_integer(reader);
+        *count += 1;
+        return;
+    }
+    if ((tag & 7) != VMX_WIRE_BYTES)
+        vmx_checked_refuse(reader);
+    vmx_checked_reader packed = vmx_checked_reader_on(vmx_checked_bytes(reader));
+    for (; packed.at < packed.end; *count += 1)
+        vmx_checked_integer(&packed);
+    if (packed.broken)
+        vmx_checked_refuse(reader);
+}
+
+/* A SparseValues message. */
+typedef struct sparse_part {
+    vmx_str bytes; /* ptr NULL: none */
+    size_t index_count;
+    float_part values;
+} sparse_part;
+
+static bool
+find_sparse(vmx_str bytes, sparse_part *found)
+{
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    *found = (sparse_part){.bytes = bytes};
+    for (uint32_t tag; vmx_checked_tag(&reader, &tag);) {
+        if (vmx_tag_number(tag) == SPARSE_INDICES)
+            count_indices(&reader, tag, &found->index_count);
+        else if (vmx_tag_number(tag) == SPARSE_VALUES)
+            find_floats(&reader, tag, &found->values);
+        else
+            vmx_checked_skip(&reader, tag);
+    }
+    return !reader.broken;
+}
+
+/* --- numbers that cannot stay where they are ------------------------------------------------------------------------ */
 
 /* All pieces of field `number`, one after the other. */
 static void
@@ -175,28 +156,35 @@ is_aligned(const void *at)
     return (uintptr_t)at % alignof(float) == 0;
 }
 
-/* Whether the packed values can be read where they are, or where they are moved to in the end. */
+/* Of the field that has just been read. */
 static bool
-values_can_stay(const record *from, bool may_move)
+may_move(const decoding *self)
 {
-    return from->value_pieces == 1 && from->values.len > 0 &&
-           (is_aligned(from->values.ptr) || (may_move && from->values.len >= MOVABLE_MIN_BYTES));
+    return self->reader.copied || self->decoder->may_move;
 }
 
+/* Whether packed values can be read where they are, or where they are moved to in the end. */
+static bool
+values_can_stay(const decoding *self, const float_part *from)
+{
+    return from->pieces == 1 && from->bytes.len > 0 &&
+           (is_aligned(from->bytes.ptr) || (may_move(self) && from->bytes.len >= MOVABLE_MIN_BYTES));
+}
+
+/* Of a record: its field `number`. */
 static vmx_status
-make_values(vmx_decoder *decoder, const piece *of, uint32_t number, const record *from, vmx_floats *out)
+make_values(decoding *self, vmx_str bytes, uint32_t number, const float_part *from, vmx_floats *out)
 {
     vmx_status status = VMX_OK;
-    if (from->value_count == 0)
-        return VMX_OK;
-    if (values_can_stay(from, of->may_move)) {
-        *out = (vmx_floats){(const void *)from->values.ptr, from->value_count};
+    if (values_can_stay(self, from)) {
+        *out = (vmx_floats){(const void *)from->bytes.ptr, from->count};
+        self->moves = self->moves || !is_aligned(from->bytes.ptr);
         return VMX_OK;
     }
-    float *copy = take_memory(decoder, from->value_count, sizeof *copy, &status);
+    float *copy = take_memory(self->decoder, from->count, sizeof *copy, &status);
     if (copy != NULL) {
-        gather_floats(of->bytes, number, copy);
-        *out = (vmx_floats){copy, from->value_count};
+        gather_floats(bytes, number, copy);
+        *out = (vmx_floats){copy, from->count};
     }
     return status;
 }
@@ -232,157 +220,252 @@ gather_indices(vmx_str bytes, uint32_t *out)
 }
 
 static vmx_status
-make_sparse(vmx_decoder *decoder, const sparse_part *from, vmx_sparse *out)
+make_sparse(decoding *self, const sparse_part *from, vmx_sparse *out)
 {
     vmx_status status = VMX_OK;
-    if (from->bytes.ptr == NULL || (from->index_count == 0 && from->value_count == 0))
+    size_t index_count = from->index_count, value_count = from->values.count;
+    if (index_count == 0 && value_count == 0)
         return VMX_OK;
-    uint32_t *indices = take_memory(decoder, from->index_count, sizeof *indices, &status);
-    float *values = indices != NULL ? take_memory(decoder, from->value_count, sizeof *values, &status) : NULL;
+    uint32_t *indices = take_memory(self->decoder, index_count, sizeof *indices, &status);
+    float *values = indices != NULL ? take_memory(self->decoder, value_count, sizeof *values, &status) : NULL;
     if (values == NULL)
         return status;
     gather_indices(from->bytes, indices);
     gather_floats(from->bytes, SPARSE_VALUES, values);
-    *out = (vmx_sparse){indices, values, from->index_count < from->value_count ? from->index_count : from->value_count};
+    *out = (vmx_sparse){indices, values, index_count < value_count ? index_count : value_count};
     return VMX_OK;
 }
 
-static vmx_status
-read_record(vmx_decoder *decoder, const piece *of, const layout *at, unsigned depth, vmx_match *match)
+/* --- records -------------------------------------------------------------------------------------------------------- */
+
+/* Member by member: as a whole it would be zeroed by a loop of the processor's, which takes its time to begin. */
+static inline void
+begin_match(vmx_match *match, vmx_str id)
 {
-    record found;
-    if (!find_record(of->bytes, at, depth, &found))
-        return VMX_ERR_PROTOCOL;
-    *match = (vmx_match){.id = found.id, .score = found.score, .metadata = found.metadata};
-    vmx_status status = make_sparse(decoder, &found.sparse, &match->sparse);
-    return status == VMX_OK ? make_values(decoder, of, at->values, &found, &match->values) : status;
+    match->id = id;
+    match->score = 0;
+    match->values = (vmx_floats){NULL, 0};
+    match->sparse = (vmx_sparse){NULL, NULL, 0};
+    match->metadata = match->metadata_json = (vmx_str){NULL, 0};
 }
 
-/* An entry of a fetched map; the key is the id. */
-static vmx_status
-read_entry(vmx_decoder *decoder, const piece *of, unsigned depth, vmx_match *match)
+/* A message at `depth`. Made for each layout, whose numbers are constants there. */
+static inline vmx_status
+read_record(decoding *self, vmx_str bytes, const layout at, unsigned depth, vmx_match *match)
 {
-    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    float_part values = {.count = 0};
+    sparse_part sparse = {.index_count = 0};
+    bool good = true;
+    begin_match(match, VMX_STR(""));
+    for (uint32_t tag; good && vmx_checked_tag(&reader, &tag);) {
+        if (tag == vmx_tag(at.id, VMX_WIRE_BYTES)) {
+            match->id = vmx_checked_bytes(&reader);
+            good = vmx_text_valid(match->id);
+        } else if (at.score != 0 && tag == vmx_tag(at.score, VMX_WIRE_32BIT)) {
+            vmx_checked_fixed(&reader, &match->score, sizeof match->score);
+        } else if (vmx_tag_number(tag) == at.values) {
+            find_floats(&reader, tag, &values);
+        } else if (tag == vmx_tag(at.metadata, VMX_WIRE_BYTES)) {
+            match->metadata = vmx_checked_bytes(&reader);
+            good = vmx_struct_bytes_check(match->metadata, depth + 1);
+        } else if (tag == vmx_tag(at.sparse, VMX_WIRE_BYTES)) {
+            good = find_sparse(vmx_checked_bytes(&reader), &sparse);
+        } else {
+            vmx_checked_unknown(&reader, tag, at.sparse);
+        }
+    }
+    vmx_status status = reader.broken || !good ? VMX_ERR_PROTOCOL : VMX_OK;
+    if (status == VMX_OK && sparse.bytes.ptr != NULL)
+        status = make_sparse(self, &sparse, &match->sparse);
+    if (status == VMX_OK && values.count > 0)
+        status = make_values(self, bytes, at.values, &values, &match->values);
+    return status;
+}
+
+/* An id and a score and nothing else, which is what most queries ask for. False: it is something else, or broken. */
+static inline bool
+read_short(vmx_str bytes, vmx_match *match)
+{
+    enum { ID_TAG = 1 << 3 | VMX_WIRE_BYTES, SCORE_TAG = 2 << 3 | VMX_WIRE_32BIT };
+    enum { ID_AT = 2, SCORE_BYTES = 1 + sizeof(float), REST_BYTES = ID_AT + SCORE_BYTES };
+    const uint8_t *at = (const uint8_t *)bytes.ptr;
+    size_t id_bytes = bytes.len - REST_BYTES; /* wraps around where there is too little */
+    if (id_bytes >= 0x80 || at[0] != ID_TAG || at[1] != id_bytes || at[ID_AT + id_bytes] != SCORE_TAG)
+        return false;
+    begin_match(match, (vmx_str){bytes.ptr + ID_AT, id_bytes});
+    memcpy(&match->score, at + ID_AT + id_bytes + 1, sizeof match->score);
+    return vmx_text_valid(match->id);
+}
+
+static vmx_status
+read_scored(decoding *self, vmx_str bytes, unsigned depth, vmx_match *match)
+{
+    return read_record(self, bytes, scored_vector, depth, match);
+}
+
+static vmx_status
+read_plain(decoding *self, vmx_str bytes, unsigned depth, vmx_match *match)
+{
+    return read_record(self, bytes, plain_vector, depth, match);
+}
+
+/* An entry of a fetched map, which is a message at `depth`; the key is the id. */
+static vmx_status
+read_entry(decoding *self, vmx_str bytes, unsigned depth, vmx_match *match)
+{
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
     vmx_str key = {"", 0};
     vmx_status status = VMX_OK;
-    *match = (vmx_match){.id = {"", 0}};
-    for (vmx_field field; status == VMX_OK && vmx_checked_next(&reader, &field);) {
-        if (field.number == ENTRY_KEY) {
-            key = field.bytes;
-            status = text_is_good(&field) ? VMX_OK : VMX_ERR_PROTOCOL;
-        } else if (field.number == ENTRY_VECTOR) {
-            piece vector = {field.bytes, of->may_move};
-            status = field.type != VMX_WIRE_BYTES ? VMX_ERR_PROTOCOL
-                                                  : read_record(decoder, &vector, &plain_vector, depth + 1, match);
+    begin_match(match, VMX_STR(""));
+    for (uint32_t tag; status == VMX_OK && vmx_checked_tag(&reader, &tag);) {
+        if (tag == vmx_tag(ENTRY_KEY, VMX_WIRE_BYTES)) {
+            key = read_text(&reader);
+        } else if (tag == vmx_tag(ENTRY_VECTOR, VMX_WIRE_BYTES)) {
+            vmx_str vector = vmx_checked_bytes(&reader);
+            status = reader.broken ? VMX_ERR_PROTOCOL : read_plain(self, vector, depth + 1, match);
+        } else {
+            vmx_checked_unknown(&reader, tag, ENTRY_VECTOR);
         }
     }
     match->id = key;
     return reader.broken ? VMX_ERR_PROTOCOL : status;
 }
 
-/* --- replies ------------------------------------------------------------------------------------------------------ */
+/* --- what is no record ---------------------------------------------------------------------------------------------- */
 
 static bool
-read_usage(const vmx_field *of, vmx_decoded *decoded)
+read_usage(vmx_str bytes, vmx_decoded *decoded)
 {
-    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
-    bool good = of->type == VMX_WIRE_BYTES;
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);) {
-        if (field.number == USAGE_READ_UNITS) {
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    for (uint32_t tag; vmx_checked_tag(&reader, &tag);) {
+        if (tag == vmx_tag(USAGE_READ_UNITS, VMX_WIRE_VARINT)) {
             decoded->has_read_units = true;
-            decoded->read_units = (uint32_t)field.value;
-        } else if (field.number == USAGE_EGRESS_BYTES) {
+            decoded->read_units = (uint32_t)vmx_checked_integer(&reader);
+        } else if (tag == vmx_tag(USAGE_EGRESS_BYTES, VMX_WIRE_VARINT)) {
             decoded->has_egress_bytes = true;
-            decoded->egress_bytes = (uint32_t)field.value;
+            decoded->egress_bytes = (uint32_t)vmx_checked_integer(&reader);
         } else {
-            continue;
+            vmx_checked_unknown(&reader, tag, USAGE_EGRESS_BYTES);
         }
-        good = field.type == VMX_WIRE_VARINT;
     }
-    return good && !reader.broken;
-}
-
-static bool
-read_pagination(const vmx_field *of, vmx_decoded *decoded)
-{
-    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
-    bool good = of->type == VMX_WIRE_BYTES;
-    decoded->next_token = (vmx_str){NULL, 0};
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);) {
-        if (field.number != PAGINATION_NEXT)
-            continue;
-        good = text_is_good(&field);
-        decoded->next_token = field.bytes.len > 0 ? field.bytes : (vmx_str){NULL, 0};
-    }
-    return good && !reader.broken;
-}
-
-/* A SingleQueryResults, which nobody sends any more and which is not read, but checked. */
-static bool
-results_are_good(const vmx_field *of)
-{
-    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
-    bool good = of->type == VMX_WIRE_BYTES;
-    record unread;
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);) {
-        if (field.number == RESULTS_MATCHES)
-            good = field.type == VMX_WIRE_BYTES && find_record(field.bytes, &scored_vector, 3, &unread);
-        else if (field.number == RESULTS_NAMESPACE)
-            good = text_is_good(&field);
-    }
-    return good && !reader.broken;
-}
-
-/* False if the fields of the reply are not whole. */
-static bool
-count_records(const vmx_slice *slices, size_t slice_count, const shape *at, size_t *count)
-{
-    vmx_slice_reader reader = vmx_slice_reader_on(slices, slice_count);
-    for (vmx_field field; vmx_slice_reader_next(&reader, &field); vmx_slice_reader_skip(&reader, &field))
-        *count += field.number == at->records;
     return !reader.broken;
 }
 
-static vmx_status
-read_one(vmx_decoder *decoder, vmx_reply_kind kind, const vmx_field *field, bool may_move, vmx_match *match)
+static bool
+read_pagination(vmx_str bytes, vmx_decoded *decoded)
 {
-    piece of = {field->bytes, may_move};
-    if (field->type != VMX_WIRE_BYTES)
-        return VMX_ERR_PROTOCOL;
-    return kind == VMX_REPLY_QUERY ? read_record(decoder, &of, &scored_vector, 2, match)
-                                   : read_entry(decoder, &of, 2, match);
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    decoded->next_token = (vmx_str){NULL, 0};
+    for (uint32_t tag; vmx_checked_tag(&reader, &tag);) {
+        if (tag == vmx_tag(PAGINATION_NEXT, VMX_WIRE_BYTES)) {
+            vmx_str token = read_text(&reader);
+            decoded->next_token = token.len > 0 ? token : (vmx_str){NULL, 0};
+        } else {
+            vmx_checked_unknown(&reader, tag, PAGINATION_NEXT);
+        }
+    }
+    return !reader.broken;
+}
+
+/* A SingleQueryResults, which nobody sends any more: its records are of no use, but must be good. */
+static vmx_status
+read_results(decoding *self, vmx_str bytes)
+{
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    vmx_status status = VMX_OK;
+    vmx_match unused;
+    for (uint32_t tag; status == VMX_OK && vmx_checked_tag(&reader, &tag);) {
+        if (tag == vmx_tag(RESULTS_MATCHES, VMX_WIRE_BYTES)) {
+            vmx_str match = vmx_checked_bytes(&reader);
+            status = reader.broken ? VMX_ERR_PROTOCOL : read_scored(self, match, 3, &unused);
+        } else if (tag == vmx_tag(RESULTS_NAMESPACE, VMX_WIRE_BYTES)) {
+            read_text(&reader);
+        } else {
+            vmx_checked_unknown(&reader, tag, RESULTS_NAMESPACE);
+        }
+    }
+    return reader.broken ? VMX_ERR_PROTOCOL : status;
+}
+
+/* --- replies -------------------------------------------------------------------------------------------------------- */
+
+/* How many records follow, by the heads of the fields. */
+static size_t
+count_records(const decoding *self)
+{
+    vmx_slice_reader ahead = self->reader;
+    size_t count = 0;
+    for (vmx_field field; vmx_slice_reader_next(&ahead, NULL, &field);)
+        count += field.number == shapes[self->kind].records;
+    return count;
+}
+
+/* How many records there would be if all were as long as the first, and some more; no more than there may be. */
+static size_t
+guess_records(const decoding *self, size_t first_bytes)
+{
+    size_t more = vmx_slice_reader_left(&self->reader) / vmx_field_size(first_bytes), guess = 2 + more + more / 8;
+    size_t allowed = self->decoder->max_bytes / sizeof *self->decoded->matches;
+    guess = guess < GUESSED_RECORDS ? guess : GUESSED_RECORDS;
+    return guess < allowed || allowed == 0 ? guess : allowed;
+}
+
+/* For a record that has been met, and others: by a guess, and where that was too low, as many as there are. */
+static vmx_status
+make_room(decoding *self, size_t record_bytes)
+{
+    vmx_decoded *decoded = self->decoded;
+    vmx_status status;
+    size_t count = decoded->match_count;
+    size_t capacity = count == 0 ? guess_records(self, record_bytes) : count + 1 + count_records(self);
+    vmx_match *matches = take_memory(self->decoder, capacity, sizeof *matches, &status);
+    if (matches == NULL)
+        return status;
+    if (count > 0)
+        memcpy(matches, decoded->matches, count * sizeof *matches);
+    decoded->matches = matches;
+    self->capacity = capacity;
+    return VMX_OK;
+}
+
+static vmx_status
+add_record(decoding *self, vmx_str bytes)
+{
+    vmx_decoded *decoded = self->decoded;
+    vmx_status status = decoded->match_count < self->capacity ? VMX_OK : make_room(self, bytes.len);
+    if (status != VMX_OK)
+        return status;
+    vmx_match *match = &decoded->matches[decoded->match_count++];
+    if (self->kind != VMX_REPLY_QUERY)
+        return read_entry(self, bytes, 2, match);
+    return read_short(bytes, match) ? VMX_OK : read_scored(self, bytes, 2, match);
 }
 
 /* What is no record. */
-static bool
-read_other(const vmx_field *field, const shape *at, vmx_decoded *decoded)
+static vmx_status
+read_other(decoding *self, const vmx_field *field)
 {
-    if (field->number == at->usage)
-        return read_usage(field, decoded);
+    const shape *at = &shapes[self->kind];
+    bool good = true;
+    if (field->number == at->results)
+        return read_results(self, field->bytes);
     if (field->number == at->name_space)
-        return text_is_good(field);
-    if (field->number == at->pagination)
-        return read_pagination(field, decoded);
-    return field->number != at->results || results_are_good(field);
+        good = vmx_text_valid(field->bytes);
+    else if (field->number == at->usage)
+        good = read_usage(field->bytes, self->decoded);
+    else if (field->number == at->pagination)
+        good = read_pagination(field->bytes, self->decoded);
+    return good ? VMX_OK : VMX_ERR_PROTOCOL;
 }
 
-static vmx_status
-read_fields(vmx_decoder *decoder, vmx_reply_kind kind, const vmx_slice *slices, size_t slice_count,
-            vmx_decoded *decoded)
+static inline vmx_status
+read_field(decoding *self, const vmx_field *field)
 {
-    vmx_slice_reader reader = vmx_slice_reader_on(slices, slice_count);
-    vmx_match *match = decoded->matches;
-    vmx_status status = VMX_OK;
-    bool copied;
-    for (vmx_field field; status == VMX_OK && vmx_slice_reader_next(&reader, &field);) {
-        if (!vmx_slice_reader_take(&reader, decoder->arena, &field, &copied))
-            status = VMX_ERR_NO_MEMORY;
-        else if (field.number == shapes[kind].records)
-            status = read_one(decoder, kind, &field, copied || decoder->may_move, match++);
-        else
-            status = read_other(&field, &shapes[kind], decoded) ? VMX_OK : VMX_ERR_PROTOCOL;
-    }
-    return status;
+    const shape *at = &shapes[self->kind];
+    if (field->type != VMX_WIRE_BYTES)
+        return field->number > at->last ? VMX_OK : VMX_ERR_PROTOCOL;
+    return field->number == at->records ? add_record(self, field->bytes) : read_other(self, field);
 }
 
 vmx_status
@@ -390,14 +473,17 @@ vmx_reply_decode(vmx_decoder *decoder, vmx_reply_kind kind, const vmx_slice *sli
                  vmx_decoded *decoded)
 {
     vmx_status status = VMX_OK;
+    decoding self = {
+        .decoder = decoder, .kind = kind, .reader = vmx_slice_reader_on(slices, slice_count), .decoded = decoded};
     *decoded = (vmx_decoded){0};
     decoder->needed_bytes = 0;
-    if (!count_records(slices, slice_count, &shapes[kind], &decoded->match_count))
-        return VMX_ERR_PROTOCOL;
-    decoded->matches = take_memory(decoder, decoded->match_count, sizeof *decoded->matches, &status);
-    if (status == VMX_OK)
-        status = read_fields(decoder, kind, slices, slice_count, decoded);
-    if (status == VMX_OK)
+    for (vmx_field field; status == VMX_OK && vmx_slice_reader_next(&self.reader, decoder->arena, &field);)
+        status = read_field(&self, &field);
+    if (self.reader.broken)
+        status = VMX_ERR_PROTOCOL;
+    if (self.reader.no_memory)
+        status = VMX_ERR_NO_MEMORY;
+    if (status == VMX_OK && self.moves)
         align_values(decoded);
     return status;
 }
@@ -406,10 +492,8 @@ bool
 vmx_vector_field_decode(vmx_str bytes, vmx_arena *arena, vmx_match *match)
 {
     vmx_decoder decoder = {.arena = arena, .max_bytes = SIZE_MAX};
+    decoding self = {.decoder = &decoder};
     vmx_field_reader reader = vmx_field_reader_on(bytes);
     vmx_field field;
-    if (!vmx_field_next(&reader, &field))
-        return false;
-    piece vector = {field.bytes, false};
-    return read_record(&decoder, &vector, &plain_vector, 2, match) == VMX_OK;
+    return vmx_field_next(&reader, &field) && read_plain(&self, field.bytes, 2, match) == VMX_OK;
 }

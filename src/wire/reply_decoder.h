@@ -1,6 +1,7 @@
 /*
  * wire/reply_decoder.h: Pinecone's large replies (QueryResponse, FetchResponse, FetchByMetadataResponse) in one walk that
- * checks and reads, where the guard and protobuf-c would walk twice and make many small structs.
+ * checks and reads, where the guard and protobuf-c would walk twice and make many small structs. How many records there are
+ * is guessed from the first one's length; only where that was too low are the rest counted, by their heads.
  *
  * The bytes may be foreign. What the guard (wire/guard.h) refuses for the reply's descriptor is refused, and nothing else.
  * They may come in any slices: a record that lies within one is read where it is, others are copied into the arena, each into

@@ -13,6 +13,18 @@
 enum { STRUCT_FIELDS = 1, ENTRY_KEY = 1, ENTRY_VALUE = 2, LIST_VALUES = 1 };
 enum { VALUE_NULL = 1, VALUE_NUMBER = 2, VALUE_STRING = 3, VALUE_BOOL = 4, VALUE_STRUCT = 5, VALUE_LIST = 6 };
 
+/* Tags. */
+enum { STRUCT_FIELDS_TAG = STRUCT_FIELDS << 3 | VMX_WIRE_BYTES, LIST_VALUES_TAG = LIST_VALUES << 3 | VMX_WIRE_BYTES };
+enum { ENTRY_KEY_TAG = ENTRY_KEY << 3 | VMX_WIRE_BYTES, ENTRY_VALUE_TAG = ENTRY_VALUE << 3 | VMX_WIRE_BYTES };
+enum {
+    VALUE_NULL_TAG = VALUE_NULL << 3 | VMX_WIRE_VARINT,
+    VALUE_NUMBER_TAG = VALUE_NUMBER << 3 | VMX_WIRE_64BIT,
+    VALUE_STRING_TAG = VALUE_STRING << 3 | VMX_WIRE_BYTES,
+    VALUE_BOOL_TAG = VALUE_BOOL << 3 | VMX_WIRE_VARINT,
+    VALUE_STRUCT_TAG = VALUE_STRUCT << 3 | VMX_WIRE_BYTES,
+    VALUE_LIST_TAG = VALUE_LIST << 3 | VMX_WIRE_BYTES
+};
+
 vmx_status
 vmx_struct_bytes_from_json(vmx_arena *arena, vmx_str text, const char *what, vmx_str *bytes, vmx_error *error)
 {
@@ -37,40 +49,35 @@ vmx_struct_bytes_from_json(vmx_arena *arena, vmx_str text, const char *what, vmx
 static bool
 list_is_good(vmx_str bytes, unsigned depth);
 
+/* What is in a field of a Value, which is a message at `depth`, behind its tag; false for what is no such field. */
 static bool
-text_is_good(const vmx_field *field)
+kind_is_good(vmx_str bytes, uint32_t tag, unsigned depth)
 {
-    return field->type == VMX_WIRE_BYTES && vmx_text_valid(field->bytes);
-}
-
-/* A field of a Value, which is a message at `depth`. */
-static bool
-kind_is_good(const vmx_field *field, unsigned depth)
-{
-    switch (field->number) {
-    case VALUE_NULL:
-    case VALUE_BOOL:
-        return field->type == VMX_WIRE_VARINT;
-    case VALUE_NUMBER:
-        return field->type == VMX_WIRE_64BIT;
-    case VALUE_STRING:
-        return text_is_good(field);
-    case VALUE_STRUCT:
-        return field->type == VMX_WIRE_BYTES && vmx_struct_bytes_check(field->bytes, depth + 1);
-    case VALUE_LIST:
-        return field->type == VMX_WIRE_BYTES && list_is_good(field->bytes, depth + 1);
+    switch (tag) {
+    case VALUE_STRING_TAG:
+        return vmx_text_valid(bytes);
+    case VALUE_STRUCT_TAG:
+        return vmx_struct_bytes_check(bytes, depth + 1);
+    case VALUE_LIST_TAG:
+        return list_is_good(bytes, depth + 1);
     default:
-        return true;
+        return vmx_tag_number(tag) > VALUE_LIST;
     }
 }
 
 static bool
-value_is_good(const vmx_field *of, unsigned depth)
+value_is_good(vmx_str bytes, unsigned depth)
 {
-    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
-    bool good = of->type == VMX_WIRE_BYTES && depth <= VMX_GUARD_MAX_DEPTH;
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);)
-        good = kind_is_good(&field, depth);
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    bool good = depth <= VMX_GUARD_MAX_DEPTH;
+    for (uint32_t tag; good && vmx_checked_tag(&reader, &tag);) {
+        if ((tag & 7) == VMX_WIRE_BYTES)
+            good = kind_is_good(vmx_checked_bytes(&reader), tag, depth);
+        else if (tag == VALUE_NUMBER_TAG || tag == VALUE_BOOL_TAG || tag == VALUE_NULL_TAG)
+            vmx_checked_skip(&reader, tag);
+        else
+            vmx_checked_unknown(&reader, tag, VALUE_LIST);
+    }
     return good && !reader.broken;
 }
 
@@ -79,21 +86,28 @@ list_is_good(vmx_str bytes, unsigned depth)
 {
     vmx_checked_reader reader = vmx_checked_reader_on(bytes);
     bool good = depth <= VMX_GUARD_MAX_DEPTH;
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);)
-        good = field.number != LIST_VALUES || value_is_good(&field, depth + 1);
+    for (uint32_t tag; good && vmx_checked_tag(&reader, &tag);) {
+        if (tag == LIST_VALUES_TAG)
+            good = value_is_good(vmx_checked_bytes(&reader), depth + 1);
+        else
+            vmx_checked_unknown(&reader, tag, LIST_VALUES);
+    }
     return good && !reader.broken;
 }
 
+/* Of the map in a Struct. */
 static bool
-entry_is_good(const vmx_field *of, unsigned depth)
+entry_is_good(vmx_str bytes, unsigned depth)
 {
-    vmx_checked_reader reader = vmx_checked_reader_on(of->bytes);
-    bool good = of->type == VMX_WIRE_BYTES && depth <= VMX_GUARD_MAX_DEPTH;
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);) {
-        if (field.number == ENTRY_KEY)
-            good = text_is_good(&field);
-        else if (field.number == ENTRY_VALUE)
-            good = value_is_good(&field, depth + 1);
+    vmx_checked_reader reader = vmx_checked_reader_on(bytes);
+    bool good = depth <= VMX_GUARD_MAX_DEPTH;
+    for (uint32_t tag; good && vmx_checked_tag(&reader, &tag);) {
+        if (tag == ENTRY_KEY_TAG)
+            good = vmx_text_valid(vmx_checked_bytes(&reader));
+        else if (tag == ENTRY_VALUE_TAG)
+            good = value_is_good(vmx_checked_bytes(&reader), depth + 1);
+        else
+            vmx_checked_unknown(&reader, tag, ENTRY_VALUE);
     }
     return good && !reader.broken;
 }
@@ -103,8 +117,12 @@ vmx_struct_bytes_check(vmx_str bytes, unsigned depth)
 {
     vmx_checked_reader reader = vmx_checked_reader_on(bytes);
     bool good = depth <= VMX_GUARD_MAX_DEPTH;
-    for (vmx_field field; good && vmx_checked_next(&reader, &field);)
-        good = field.number != STRUCT_FIELDS || entry_is_good(&field, depth + 1);
+    for (uint32_t tag; good && vmx_checked_tag(&reader, &tag);) {
+        if (tag == STRUCT_FIELDS_TAG)
+            good = entry_is_good(vmx_checked_bytes(&reader), depth + 1);
+        else
+            vmx_checked_unknown(&reader, tag, STRUCT_FIELDS);
+    }
     return good && !reader.broken;
 }
 
