@@ -80,6 +80,7 @@ typedef struct vmx_mock_answer {
     int64_t last_stream;
     vmx_str garbage; /* empty: 64 bytes 0xff */
     uint32_t repeat; /* in a script, for how many calls; 0: one */
+    bool compressed; /* the messages are marked as compressed; name their format in a header grpc-encoding */
 } vmx_mock_answer;
 
 VMX_API void

@@ -83,7 +83,7 @@ make_body(vmx_mock_plan *plan)
     uint8_t *body = vmx_arena_alloc(&plan->arena, size);
     for (size_t i = 0; body != NULL && i < count; i++) {
         size_t len = messages[i].len;
-        body[at] = 0;
+        body[at] = answer->compressed;
         for (size_t n = 0; n < 4; n++)
             body[at + 4 - n] = (uint8_t)(len >> (8 * n));
         if (len > 0)

@@ -6,7 +6,8 @@
         stub.calls[0].rpc, .request, .metadata, .time_left_s
 
 Answers to one RPC are used up in their order; without one an empty reply is given. It listens on a free loopback port,
-with TLS if `credentials` (grpc.ServerCredentials) are given; with `api_key` every other key is refused.
+with TLS if `credentials` (grpc.ServerCredentials) are given; with `api_key` every other key is refused. With `compression`
+(grpc.Compression) it compresses its replies, asked or not.
 """
 import collections
 import threading
@@ -23,14 +24,14 @@ Answer = collections.namedtuple("Answer", "reply code text initial trailing")
 
 
 class Stub:
-    def __init__(self, credentials=None, api_key=None, threads=8):
+    def __init__(self, credentials=None, api_key=None, threads=8, compression=None):
         self.calls = []
         self.api_key = api_key
         self._answers = collections.defaultdict(collections.deque)
         self._lock = threading.Lock()
         self._server = grpc.server(futures.ThreadPoolExecutor(threads), options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.so_reuseport", 0)])
+            ("grpc.so_reuseport", 0)], compression=compression)
         self._server.add_generic_rpc_handlers((handler({rpc: self._responder(rpc) for rpc in REQUESTS}),))
         address = "127.0.0.1:0"
         self.port = (self._server.add_secure_port(address, credentials) if credentials

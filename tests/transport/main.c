@@ -13,6 +13,8 @@ main(void)
     suite_add_tcase(suite, memory_cases());
     suite_add_tcase(suite, reach_cases());
     suite_add_tcase(suite, tls_cases());
+    suite_add_tcase(suite, deadline_cases());
+    suite_add_tcase(suite, received_cases());
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -20,5 +20,9 @@ TCase *
 reach_cases(void);
 TCase *
 tls_cases(void);
+TCase *
+deadline_cases(void);
+TCase *
+received_cases(void);
 
 #endif

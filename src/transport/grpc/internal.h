@@ -49,8 +49,8 @@ struct vmx_grpc_loop {
     atomic_bool woken;          /* vmx_transport_vtable.wake since the last drive */
     pthread_t thread;
 
-    vmx_timer overdue_timer;
-    vmx_grpc_tag overdue_tag;
+    vmx_timer due_timer; /* of the earliest stream->due_us, or before */
+    vmx_grpc_tag due_tag;
 
     pthread_mutex_t lock;
     /* under lock */
@@ -146,6 +146,7 @@ struct vmx_grpc_channel {
     vmx_task close_task;
     void (*on_state)(void *user, vmx_channel_state state);
     void *user;
+    size_t receive_limit_bytes;
     grpc_connectivity_state watched; /* home's thread */
 
     pthread_mutex_t lock;
@@ -222,9 +223,24 @@ vmx_grpc_reserve_slices(grpc_slice_buffer *buffer, size_t count);
 bool
 vmx_grpc_lend(vmx_grpc_stream *stream, const vmx_message *message);
 
-/* Makes a message of what was received, without copies, and takes over `buffer`. False when memory is out. */
-bool
-vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer);
+/* Why a received message is not handed on. */
+typedef enum vmx_grpc_loss {
+    VMX_GRPC_LOST_NOTHING = 0,
+    VMX_GRPC_LOST_NO_MEMORY = 1,
+    VMX_GRPC_LOST_TOO_LARGE = 2, /* also of a compressed one, unpacked */
+    VMX_GRPC_LOST_DAMAGED = 3    /* it is compressed, and cannot be unpacked */
+} vmx_grpc_loss;
+
+/* Makes a message of what was received, without copies unless it is compressed, and takes over `buffer`. */
+vmx_grpc_loss
+vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer, size_t limit_bytes);
+
+/* --- inflate.c ---------------------------------------------------------------------------------------------------- */
+
+/* Unpacks a message of gzip or deflate (RFC 1950: zlib's format, as gRPC means it) into one piece, and leaves `packed` to the
+ * caller. What follows the format's end is damage. */
+vmx_grpc_loss
+vmx_grpc_inflate(vmx_message *message, const grpc_byte_buffer *packed, size_t limit_bytes);
 
 /* --- stream.c ----------------------------------------------------------------------------------------------------- */
 
@@ -235,8 +251,9 @@ struct vmx_grpc_stream {
     vmx_grpc_channel *channel;
     vmx_grpc_loop *loop;
     vmx_grpc_stream *next, **link; /* loop->lock: among its streams; or channel->lock: among its idle structs */
-    uint64_t overdue_us;           /* loop->lock; when the loop gives up waiting for the core; VMX_NEVER: never */
-    bool channel_closed;           /* loop->lock; channel_close has cancelled it */
+    uint64_t due_us; /* loop->lock; its deadline, or when it is stopped: when its end is overdue; VMX_NEVER: never */
+    bool stopped;    /* loop->lock; its call was cancelled, by whomever */
+    bool channel_closed; /* loop->lock; channel_close has cancelled it */
     void (*on_event)(void *user, const vmx_stream_event *event);
     void *user;
     grpc_call *call;
@@ -251,9 +268,11 @@ struct vmx_grpc_stream {
     bool unary;
     bool one_batch; /* see stream.c */
     bool wait_for_ready;
-    bool no_memory; /* the reply could not be kept */
+    vmx_grpc_loss loss; /* why a received message could not be kept */
+    size_t lost_bytes;  /* its size */
     atomic_bool cancelled;
-    vmx_grpc_stream *next_overdue;
+    bool deadline_passed; /* of a due one: it is to be cancelled, not given up */
+    vmx_grpc_stream *next_due;
 
     /* sending */
     vmx_grpc_tag headers_tag, send_tag;
@@ -300,14 +319,18 @@ vmx_grpc_stream_free(vmx_grpc_stream *stream);
 bool
 vmx_grpc_stream_hold(vmx_grpc_stream *stream);
 
-/* Ends a stream that is overdue, for the caller; the core may take its time. Loop's thread. Returns events told. */
+/* The deadline of a stream that is held has come: has the core end it. Loop's thread. */
+void
+vmx_grpc_stream_expire(vmx_grpc_stream *stream);
+
+/* Ends a stream that is held and overdue, for the caller; the core may take its time. Loop's thread. Returns events told. */
 size_t
 vmx_grpc_stream_give_up(vmx_grpc_stream *stream);
 
-/* --- under_way.c: the streams of a loop ---------------------------------------------------------------------------- */
+/* --- under_way.c: the streams of a loop, and their deadlines ------------------------------------------------------- */
 
-/* Lists a stream, whose call exists; of one batch: whose end is expected at its deadline. loop->lock held; true: the loop must
- * be woken, without it. */
+/* Lists a stream, whose call exists, and which ends at its deadline. loop->lock held; true: the loop must be woken, without
+ * it. */
 bool
 vmx_grpc_list_locked(vmx_grpc_stream *stream, uint64_t deadline_us);
 
@@ -315,20 +338,19 @@ vmx_grpc_list_locked(vmx_grpc_stream *stream, uint64_t deadline_us);
 void
 vmx_grpc_unlist(vmx_grpc_stream *stream);
 
-/* The caller must hear the end of a listed stream at `time_us`, or soon after. Of one with two batches the core says it in
- * time by itself. */
+/* A listed stream is about to be cancelled: the caller must hear its end soon. */
 void
-vmx_grpc_expect_end(vmx_grpc_stream *stream, uint64_t time_us);
+vmx_grpc_note_stop(vmx_grpc_stream *stream);
 
 /* Cancels the streams of a channel. */
 void
 vmx_grpc_cancel_streams(vmx_grpc_channel *channel);
 
-/* What is done with loop->overdue_timer and overdue_tag. */
+/* What is done with loop->due_timer and due_tag. */
 void
-vmx_grpc_on_overdue_timer(vmx_timer *timer);
+vmx_grpc_on_due_timer(vmx_timer *timer);
 size_t
-vmx_grpc_on_overdue_tag(vmx_grpc_tag *tag, bool ok);
+vmx_grpc_on_due_tag(vmx_grpc_tag *tag, bool ok);
 
 /* --- waiting.c: streams that the loop is to begin ------------------------------------------------------------------- */
 
@@ -346,6 +368,7 @@ vmx_grpc_begin_waiting(vmx_grpc_loop *loop);
 typedef struct vmx_grpc_reply {
     vmx_reply reply;
     char peer[VMX_ERROR_PEER_SIZE];
+    char text[96]; /* of a lost message */
     vmx_header first[VMX_GRPC_INLINE_REPLY_HEADERS];
     vmx_header *headers; /* `first`, or an allocation */
 } vmx_grpc_reply;
@@ -358,9 +381,13 @@ vmx_grpc_reply_init(vmx_grpc_reply *reply, const vmx_grpc_stream *stream);
 void
 vmx_grpc_reply_give_up(vmx_grpc_reply *reply, const vmx_grpc_stream *stream);
 
+/* The message that belongs to it was received, and is lost. */
+void
+vmx_grpc_reply_lose_message(vmx_grpc_reply *reply, const vmx_grpc_stream *stream);
+
 /* gRPC allows a unary call to end with OK only after a message; the core does not see to it. */
 void
-vmx_grpc_reply_miss_message(vmx_grpc_reply *reply);
+vmx_grpc_reply_miss_message(vmx_grpc_reply *reply, const vmx_grpc_stream *stream);
 
 void
 vmx_grpc_reply_clear(vmx_grpc_reply *reply);

@@ -278,8 +278,8 @@ vmx_grpc_loop_new(vmx_grpc_transport *transport, grpc_channel *nowhere)
         return NULL;
     loop->base.transport = (vmx_transport *)transport;
     loop->wake_tag.done = on_interrupt;
-    loop->overdue_timer.fire = vmx_grpc_on_overdue_timer;
-    loop->overdue_tag.done = vmx_grpc_on_overdue_tag;
+    loop->due_timer.fire = vmx_grpc_on_due_timer;
+    loop->due_tag.done = vmx_grpc_on_due_tag;
     loop->last_waiting = &loop->waiting;
     pthread_mutex_init(&loop->lock, NULL);
     loop->queue = grpc_completion_queue_create_for_next(NULL);

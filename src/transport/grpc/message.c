@@ -170,8 +170,8 @@ drop_received(void *buffer)
  * one message, and looks at them no more (chttp2/transport/frame_data.cc, grpc_slice_buffer_move_first); with TLS and with
  * compression they come from buffers made for them.
  */
-bool
-vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer)
+static vmx_grpc_loss
+keep_received(vmx_message *message, grpc_byte_buffer *buffer)
 {
     const grpc_slice_buffer *in = &buffer->data.raw.slice_buffer;
     *message = (vmx_message){
@@ -180,9 +180,24 @@ vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer)
     if (message->slices == NULL) {
         *message = (vmx_message){0};
         grpc_byte_buffer_destroy(buffer);
-        return false;
+        return VMX_GRPC_LOST_NO_MEMORY;
     }
     for (size_t i = 0; i < in->count; i++)
         message->slices[i] = (vmx_slice){GRPC_SLICE_START_PTR(in->slices[i]), GRPC_SLICE_LENGTH(in->slices[i]), NULL};
-    return true;
+    return VMX_GRPC_LOST_NOTHING;
+}
+
+/* The core hands over the bytes as they came. It has read the message to its end before anybody sees its length (1.51.1: so it
+ * did with its own filter for that). */
+vmx_grpc_loss
+vmx_grpc_message_init(vmx_message *message, grpc_byte_buffer *buffer, size_t limit_bytes)
+{
+    const grpc_slice_buffer *in = &buffer->data.raw.slice_buffer;
+    bool packed = buffer->data.raw.compression != GRPC_COMPRESS_NONE;
+    if (in->length <= limit_bytes && !packed)
+        return keep_received(message, buffer);
+    vmx_grpc_loss loss =
+        in->length > limit_bytes ? VMX_GRPC_LOST_TOO_LARGE : vmx_grpc_inflate(message, buffer, limit_bytes);
+    grpc_byte_buffer_destroy(buffer);
+    return loss;
 }

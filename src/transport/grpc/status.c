@@ -1,4 +1,5 @@
 #include <grpc/support/alloc.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -163,7 +164,7 @@ vmx_grpc_reply_init(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
         reply->header_count = count;
         reply->initial_count = stream->initial.count;
     }
-    if (out->headers == NULL || stream->no_memory)
+    if (out->headers == NULL)
         fail_no_memory(reply);
 }
 
@@ -181,12 +182,40 @@ vmx_grpc_reply_give_up(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
                              .headers = out->headers};
 }
 
-void
-vmx_grpc_reply_miss_message(vmx_grpc_reply *reply)
+/* What the server said was OK, but not what came of it. */
+static void
+fail_after_ok(vmx_grpc_reply *out, const vmx_grpc_stream *stream, int code, vmx_str text)
 {
-    reply->reply.grpc_code = GRPC_STATUS_INTERNAL;
-    reply->reply.reach = VMX_REACH_UNKNOWN;
-    reply->reply.text = VMX_STR("the call ended with OK, but its answer is missing or cut short");
+    find_peer(out->peer, sizeof out->peer, stream);
+    out->reply.grpc_code = code;
+    out->reply.reach = VMX_REACH_UNKNOWN;
+    out->reply.text = text;
+    out->reply.peer = vmx_str_from(out->peer);
+}
+
+void
+vmx_grpc_reply_lose_message(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
+{
+    if (stream->loss == VMX_GRPC_LOST_NO_MEMORY) {
+        fail_no_memory(&out->reply);
+        return;
+    }
+    bool too_large = stream->loss == VMX_GRPC_LOST_TOO_LARGE;
+    size_t limit_bytes = stream->channel->receive_limit_bytes;
+    if (too_large) /* in the words of the core's own filter */
+        snprintf(out->text, sizeof out->text, "Received message larger than max (%zu%s vs. %zu)", stream->lost_bytes,
+                 stream->lost_bytes > limit_bytes ? "" : " compressed", limit_bytes);
+    else
+        snprintf(out->text, sizeof out->text, "the compressed message of %zu bytes is damaged", stream->lost_bytes);
+    fail_after_ok(out, stream, too_large ? GRPC_STATUS_RESOURCE_EXHAUSTED : GRPC_STATUS_INTERNAL,
+                  vmx_str_from(out->text));
+}
+
+void
+vmx_grpc_reply_miss_message(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
+{
+    fail_after_ok(out, stream, GRPC_STATUS_INTERNAL,
+                  VMX_STR("the call ended with OK, but its answer is missing or cut short"));
 }
 
 void

@@ -13,6 +13,8 @@
  * sending and receiving, a peer that has stopped reading would keep the status of a call whose deadline has passed. So
  * they are two, but for a unary call with a small request, which is one batch (a tenth of what a call costs in the core):
  * should the core keep its status, then the loop ends it for the caller (under_way.c), and the batch may follow later.
+ *
+ * The call is created with its deadline, which is what the server is told (grpc-timeout); it is the loop that keeps it.
  */
 enum { ONE_BATCH_BYTES = 16384 };
 
@@ -101,8 +103,9 @@ take_message(vmx_grpc_stream *stream, vmx_message *message)
     stream->incoming = NULL;
     if (buffer == NULL)
         return false;
-    stream->no_memory = !vmx_grpc_message_init(message, buffer);
-    return !stream->no_memory;
+    stream->lost_bytes = buffer->data.raw.slice_buffer.length;
+    stream->loss = vmx_grpc_message_init(message, buffer, stream->channel->receive_limit_bytes);
+    return stream->loss == VMX_GRPC_LOST_NOTHING;
 }
 
 static size_t
@@ -112,14 +115,23 @@ deliver_end(vmx_grpc_stream *stream)
     bool has_message = take_message(stream, &message);
     vmx_grpc_reply reply;
     vmx_grpc_reply_init(&reply, stream);
-    if (stream->unary && reply.reply.grpc_code == GRPC_STATUS_OK && !has_message)
-        vmx_grpc_reply_miss_message(&reply);
+    if (stream->loss != VMX_GRPC_LOST_NOTHING)
+        vmx_grpc_reply_lose_message(&reply, stream);
+    else if (stream->unary && reply.reply.grpc_code == GRPC_STATUS_OK && !has_message)
+        vmx_grpc_reply_miss_message(&reply, stream);
     vmx_stream_event event = {VMX_STREAM_END, has_message ? &message : NULL, &reply.reply};
     size_t told = deliver(stream, &event);
     if (has_message)
         vmx_message_clear(&message);
     vmx_grpc_reply_clear(&reply);
     return told;
+}
+
+void
+vmx_grpc_stream_expire(vmx_grpc_stream *stream)
+{
+    grpc_call_cancel_with_status(stream->call, GRPC_STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded", NULL);
+    drop_active(stream);
 }
 
 size_t
@@ -165,7 +177,7 @@ on_message(vmx_grpc_tag *tag, bool ok)
     if (has_message) {
         told += deliver(stream, &(vmx_stream_event){VMX_STREAM_MESSAGE, &message, NULL});
         vmx_message_clear(&message);
-    } else if (stream->no_memory) {
+    } else if (stream->loss != VMX_GRPC_LOST_NOTHING) {
         grpc_call_cancel(stream->call, NULL);
     }
     if (stream->status_known && !atomic_load(&stream->receiving))
@@ -296,8 +308,8 @@ prepare(vmx_grpc_stream *stream, const vmx_stream_options *options)
     atomic_init(&stream->gate, 0);
     atomic_init(&stream->receiving, false);
     atomic_init(&stream->cancelled, false);
-    stream->overdue_us = VMX_NEVER;
-    stream->status_known = stream->no_memory = stream->loan_used = stream->channel_closed = false;
+    stream->status_known = stream->loan_used = stream->channel_closed = stream->stopped = false;
+    stream->loss = VMX_GRPC_LOST_NOTHING;
     stream->unary = !options->streaming;
     stream->wait_for_ready = options->wait_for_ready;
     stream->one_batch = stream->unary && options->request->size_bytes <= ONE_BATCH_BYTES;
@@ -397,7 +409,7 @@ vmx_grpc_cancel(vmx_stream *base)
     vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
     vmx_guest guest = vmx_guest_enter();
     atomic_store(&stream->cancelled, true);
-    vmx_grpc_expect_end(stream, vmx_monotonic_us());
+    vmx_grpc_note_stop(stream);
     grpc_call_cancel(stream->call, NULL);
     vmx_guest_leave(&guest);
 }

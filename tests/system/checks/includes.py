@@ -36,7 +36,7 @@ RULES = [
     ("src/wire", ["public", "core", "jansson", "protobuf-c", "pb-c"]),
     ("src/op", ["public", "core"]),
     ("src/stats", ["public", "core"]),
-    ("src/transport/grpc", ["public", "core", "op", *TRANSPORT, "grpc", "openssl", "sanitizer"]),
+    ("src/transport/grpc", ["public", "core", "op", *TRANSPORT, "grpc", "openssl", "isal", "sanitizer"]),
     ("src/transport/fake", ["public", "core", "op", *TRANSPORT]),
     ("src/transport", ["public", "core", "op"]),
     ("src/rpc", ["public", "core", "op", "stats/meter.h", "transport/transport.h"]),

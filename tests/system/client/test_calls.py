@@ -375,6 +375,26 @@ class Calls:
         self.assertEqual(len(self.stub.take()), 2)
 
 
+class CompressingServer(unittest.TestCase):
+    """One that compresses its replies though the client has not said that it understands that."""
+
+    def test_replies_are_read_within_the_limit(self):
+        for compression in (grpc.Compression.Gzip, grpc.Compression.Deflate):
+            with Stub(compression=compression) as stub:
+                reply = pb.QueryResponse(matches=[pb.ScoredVector(id=f"same {i}", score=i) for i in range(300)])
+                stub.answer("Query", reply)
+                stub.answer("Query", reply)
+                with Driver(endpoint=stub.target) as driver:
+                    matches = driver(op="query", dense=[1], top_k=300)["matches"]
+                    self.assertEqual([match["id"] for match in matches], [match.id for match in reply.matches])
+                with Driver(endpoint=stub.target, **{"receive.limit.bytes": 4000}) as driver:
+                    error = driver(op="query", dense=[1], top_k=300)["error"]
+                    self.assertEqual((error["code"], error["grpc_code"], error["peer"]),
+                                     ("VMX_ERR_RESOURCE_EXHAUSTED", 8, stub.target), error)
+                    self.assertIn("compressed vs. 4000", error["message"])
+                    self.assertIn("raise receive.limit.bytes", error["message"])
+
+
 class CallsOfAClientWithAThread(Calls, unittest.TestCase):
     io_threads = 1
 
