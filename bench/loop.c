@@ -79,7 +79,9 @@ finish(loop *self, const vmx_event *event, uint64_t now_ns)
         self->checksum += self->workload->read(self->workload->state, i, event->op);
     else
         complain(self, vmx_op_error(event->op)->message);
-    bench_meter_record(&self->meter, ended->start_ns, now_ns, ok, vmx_op_attempt_count(event->op));
+    size_t attempts = vmx_op_attempt_count(event->op);
+    if (!bench_meter_record(&self->meter, ended->start_ns, now_ns, ok, attempts) && self->interval_ns > 0)
+        bench_meter_record_late(&self->meter, ended->start_ns, now_ns, ok, attempts);
     vmx_op_free(event->op);
     self->in_flight--;
     free_slot(self, i);
@@ -150,9 +152,11 @@ run_open(loop *self)
         else
             wait_for_due(self);
     }
+    uint64_t now = bench_now_ns();
+    self->meter.row->unstarted = now > self->next_ns ? (now - self->next_ns) / self->interval_ns : 0;
 }
 
-/* What is still in flight ends; it is not counted. */
+/* What is still in flight ends; of a closed loop it is not counted. */
 static bool
 drain(loop *self)
 {

@@ -20,7 +20,8 @@ typedef struct bench_workload {
 /*
  * Measures into `row`, whose in_flight is the number of slots. With a rate the loop is open: operation i is meant to
  * start at i / rate, starts then or as soon as the loop gets to it, and its latency counts from when it was meant to;
- * row->in_flight bounds how many run. False when nothing could be measured, after one line on stderr.
+ * row->in_flight bounds how many run, and row->unstarted tells how many were due at the end and had found no place. What
+ * was started in the window counts also when it ends after it. False when nothing could be measured, after one line on stderr.
  */
 bool
 bench_loop_run(const bench_session *session, const bench_options *options, const bench_workload *workload,

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "clock.h"
+#include "wire_count.h"
 
 /* HEADERS frames of about 35, 10 and 10 bytes with headers that are in the dynamic table, two gRPC prefixes. */
 #define FIXED_WIRE_BYTES (35.0 + 10.0 + 10.0 + 2 * 5.0)
@@ -78,7 +79,7 @@ bench_meter_begin(bench_meter *meter, bench_row *row, const bench_options *optio
     *meter = (bench_meter){.row = row, .begin_ns = begin, .end_ns = begin + bench_ns(options->seconds)};
     meter->rss_before_kb = read_status("VmRSS:");
     bench_histogram_reset(&row->latency);
-    row->operations = row->errors = row->attempts = row->allocations = 0;
+    row->operations = row->errors = row->attempts = row->allocations = row->unstarted = 0;
     row->has_allocations = count_allocations != NULL;
     row->rss_per_call = -1;
 }
@@ -87,6 +88,7 @@ static void
 open_window(bench_meter *meter, uint64_t now_ns)
 {
     meter->counting = true;
+    meter->wire_before = bench_wire_count();
     meter->before = read_usage();
     meter->window_ns = now_ns;
     meter->end_ns += now_ns - meter->begin_ns;
@@ -103,6 +105,8 @@ close_window(bench_meter *meter, uint64_t now_ns)
     row->system_s = after.system_s - meter->before.system_s;
     row->switches = after.switches - meter->before.switches;
     row->allocations = after.allocations - meter->before.allocations;
+    uint64_t wire = bench_wire_count(); /* less, where a connection was closed in the meantime */
+    row->wire_counted = wire > meter->wire_before ? (double)(wire - meter->wire_before) : 0;
     row->peak_rss_kb = read_status("VmHWM:");
     double grown_kb = (double)read_status("VmRSS:") - (double)meter->rss_before_kb;
     if (row->in_flight > 0)
@@ -143,20 +147,39 @@ bench_meter_sample_memory(bench_meter *meter)
         meter->row->peak_anon_kb = now_kb;
 }
 
+static void
+count_ended(bench_row *row, uint64_t latency_ns, bool ok, size_t attempts)
+{
+    row->attempts += attempts;
+    if (ok) {
+        row->operations++;
+        bench_histogram_record(&row->latency, latency_ns);
+    } else {
+        row->errors++;
+    }
+}
+
 bool
 bench_meter_record(bench_meter *meter, uint64_t start_ns, uint64_t now_ns, bool ok, size_t attempts)
 {
     bool counting = meter->counting;
     if (!bench_meter_tick(meter, now_ns))
         return false;
-    if (!counting)
-        return true;
-    meter->row->attempts += attempts;
-    if (ok) {
-        meter->row->operations++;
-        bench_histogram_record(&meter->row->latency, now_ns - start_ns);
-    } else {
-        meter->row->errors++;
-    }
+    if (counting)
+        count_ended(meter->row, now_ns - start_ns, ok, attempts);
     return true;
+}
+
+void
+bench_meter_record_late(bench_meter *meter, uint64_t start_ns, uint64_t now_ns, bool ok, size_t attempts)
+{
+    if (meter->over && start_ns >= meter->window_ns)
+        count_ended(meter->row, now_ns - start_ns, ok, attempts);
+}
+
+double
+bench_row_wire_bytes(const bench_row *row)
+{
+    double done = (double)row->operations + (double)row->errors;
+    return row->wire_counted > 0 && done > 0 ? row->wire_counted / done : row->wire_bytes;
 }

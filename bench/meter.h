@@ -28,6 +28,8 @@ typedef struct bench_row {
     uint64_t switches;    /* context switches in it */
     double payload_bytes; /* vectors moved by one operation, both ways */
     double wire_bytes;    /* one operation, both ways; estimated */
+    double wire_counted;  /* all of the window, both ways, as the kernel counted; 0: it does not */
+    uint64_t unstarted;   /* open loop: meant to start in the window, for which there was no place in flight */
     size_t peak_rss_kb;
     size_t peak_anon_kb;   /* RssAnon, as sampled; 0: nobody looked */
     uint64_t budget_limit; /* the client's memory account, bytes; limit 0: it has none */
@@ -54,6 +56,7 @@ typedef struct bench_meter {
     size_t rss_before_kb;
     uint64_t window_ns; /* when counting really began */
     bench_usage before;
+    uint64_t wire_before;
 } bench_meter;
 
 /* Begins the warm-up; clears what `row` counts, and the kernel's mark of the process's peak memory. */
@@ -67,6 +70,10 @@ bench_meter_tick(bench_meter *meter, uint64_t now_ns);
 /* An operation has ended; true while the window is open. */
 bool
 bench_meter_record(bench_meter *meter, uint64_t start_ns, uint64_t now_ns, bool ok, size_t attempts);
+
+/* An operation of an open loop that was meant to start in the window has ended after it. */
+void
+bench_meter_record_late(bench_meter *meter, uint64_t start_ns, uint64_t now_ns, bool ok, size_t attempts);
 
 /* So many operations have ended well, whose latency is not measured. */
 void
@@ -82,6 +89,10 @@ bench_meter_sample_memory(bench_meter *meter);
 
 /* Counts allocations by `count`, a function of any thread; NULL: nobody does. */
 void bench_meter_set_allocations(uint64_t (*count)(void));
+
+/* Bytes on the wire of one operation, both ways: counted where they could be, else estimated. */
+double
+bench_row_wire_bytes(const bench_row *row);
 
 /* An estimate of what HTTP/2 and gRPC add to one message pair on a warm connection: frame headers, the gRPC prefix and
  * headers that HPACK has indexed. */

@@ -8,13 +8,14 @@
 
 #include "data.h"
 
-#define EXIT_USAGE           2
-#define MAX_IN_FLIGHT        100000
-#define MAX_DIMENSION        20000
-#define MAX_SECONDS          86400
-#define MAX_TRANSFER_BYTES   ((size_t)1 << 46)
-#define PART_BYTES_DEFAULT   ((size_t)8 << 20)
-#define VECTOR_FRAMING_BYTES 24 /* tags and lengths of a vector, its values and its metadata, at most */
+#define EXIT_USAGE         2
+#define MAX_IN_FLIGHT      100000
+#define MAX_DIMENSION      20000
+#define MAX_SECONDS        86400
+#define MIN_SECONDS        0.01
+#define MAX_RATE           1e7
+#define MAX_WEIGHT         1000000
+#define MAX_TRANSFER_BYTES ((size_t)1 << 46)
 
 enum {
     ENDPOINT = 256,
@@ -108,6 +109,7 @@ static const char help[] =
     "  --seconds S            of each measurement                               (3)\n"
     "  --warm-up S            before each measurement                           (1)\n"
     "  --rate R               open loop: operations/s, latency from the intended start   (closed loop)\n"
+    "                         load: vectors/s, paced by the writer\n"
     "  --driven               no thread of vecmux's: io.threads=0               (one in the background)\n"
     "  --channels N           connections                                       (1)\n"
     "  --processes N          as many processes, their numbers added up         (1)\n"
@@ -132,7 +134,10 @@ static const char help[] =
 static bool
 refuse(const char *option, const char *value, const char *remedy)
 {
-    fprintf(stderr, "bench: %s \"%s\": %s\n", option, value, remedy);
+    if (value)
+        fprintf(stderr, "bench: %s \"%s\": %s\n", option, value, remedy);
+    else
+        fprintf(stderr, "bench: %s: %s\n", option, remedy);
     return false;
 }
 
@@ -151,13 +156,15 @@ read_count(const char *option, const char *text, size_t min, size_t max, size_t 
 }
 
 static bool
-read_real(const char *option, const char *text, double max, double *value)
+read_real(const char *option, const char *text, double min, double max, double *value)
 {
     char *end;
     *value = strtod(text, &end);
-    if (end != text && *end == '\0' && *value >= 0 && *value <= max)
+    if (end != text && *end == '\0' && *value >= min && *value <= max)
         return true;
-    return refuse(option, text, "must be a number that is not negative");
+    char remedy[80];
+    snprintf(remedy, sizeof remedy, "must be a number from %g to %g", min, max);
+    return refuse(option, text, remedy);
 }
 
 static bool
@@ -244,11 +251,19 @@ read_transfer_option(bench_transfer *transfer, int option, char *value)
 static bool
 read_weights(bench_weights *weights, const char *text)
 {
-    char rest;
-    int found = sscanf(text, "%u,%u,%u,%u%c", &weights->upsert, &weights->query, &weights->fetch, &weights->del, &rest);
-    if (found == 4 && weights->upsert + weights->query + weights->fetch + weights->del > 0)
-        return true;
-    return refuse("--weights", text, "must be four numbers, not all 0");
+    unsigned *const shares[] = {&weights->upsert, &weights->query, &weights->fetch, &weights->del};
+    const char *at = text;
+    size_t count = 0, total = 0;
+    while (count < 4 && *at >= '0' && *at <= '9') {
+        char *end;
+        unsigned long share = strtoul(at, &end, 10);
+        if (share > MAX_WEIGHT || *end != (count < 3 ? ',' : '\0'))
+            break;
+        *shares[count++] = (unsigned)share;
+        total += share;
+        at = end + 1;
+    }
+    return (count == 4 && total > 0) || refuse("--weights", text, "must be four numbers, not all 0, as 10,70,15,5");
 }
 
 static bool
@@ -285,8 +300,6 @@ read_number_option(bench_options *options, int option, char *value)
     case BATCH_BYTES:
         return read_count("--batch-bytes", value, 1, 64 << 20, &options->batch_bytes);
     case VECTORS:
-        options->seconds = MAX_SECONDS;
-        options->warm_up_s = 0;
         return read_count("--vectors", value, 1, SIZE_MAX, &options->vectors);
     case PAYLOAD:
         return read_count("--payload", value, 0, BENCH_MAX_PAYLOAD, &options->payload);
@@ -301,11 +314,11 @@ read_number_option(bench_options *options, int option, char *value)
     case ID_COUNT:
         return read_count("--id-count", value, 1, 100000000, &options->id_count);
     case SECONDS:
-        return read_real("--seconds", value, MAX_SECONDS, &options->seconds);
+        return read_real("--seconds", value, MIN_SECONDS, MAX_SECONDS, &options->seconds);
     case WARM_UP:
-        return read_real("--warm-up", value, MAX_SECONDS, &options->warm_up_s);
+        return read_real("--warm-up", value, 0, MAX_SECONDS, &options->warm_up_s);
     case RATE:
-        return read_real("--rate", value, 1e7, &options->rate);
+        return read_real("--rate", value, 0, MAX_RATE, &options->rate);
     default:
         return read_transfer_option(&options->transfer, option, value);
     }
@@ -347,6 +360,26 @@ read_option(bench_options *options, int option, char *value)
     }
 }
 
+static bool
+is(const bench_options *options, const char *scenario)
+{
+    return strcmp(options->scenario, scenario) == 0;
+}
+
+/* What would be left out of account in silence is refused. */
+static bool
+suits_scenario(const bench_options *options)
+{
+    bool transfers = is(options, "upload") || is(options, "download");
+    if (options->vectors > 0 && !is(options, "load"))
+        return refuse("--vectors", NULL, "is of the scenario load; other ones take --seconds");
+    if (options->rate > 0 && (transfers || is(options, "latency")))
+        return refuse("--rate", NULL, "is of query, upsert, scale, channels, mixed, decode and load");
+    if (options->processes > 1 && transfers)
+        return refuse("--processes", NULL, "upload and download are of one process");
+    return true;
+}
+
 bool
 bench_options_parse(bench_options *options, int argc, char **argv, const char *head, int *exit_code)
 {
@@ -376,88 +409,20 @@ bench_options_parse(bench_options *options, int argc, char **argv, const char *h
     if (optind + 1 != argc)
         return refuse("argument", optind < argc ? argv[optind + 1] : "", "name one scenario; see --help");
     options->scenario = argv[optind];
-    if (strcmp(options->scenario, "upload") == 0) { /* of a fixed size */
+    if (!suits_scenario(options))
+        return false;
+    if (options->vectors > 0 || is(options, "upload")) { /* of a fixed size */
         options->seconds = MAX_SECONDS;
         options->warm_up_s = 0;
     }
     return true;
 }
 
-/* In flight, but of `channels` connections; 0 ends a list. */
-static const struct {
-    const char *scenario;
-    size_t levels[BENCH_MAX_LEVELS];
-} default_levels[] = {
-    {"upsert", {8}},
-    {"load", {8}},
-    {"latency", {1}},
-    {"scale", {1, 10, 100, 1000, 10000}},
-    {"channels", {1, 2, 4, 8, 16}},
-    {"decode", {4}},
-    {"upload", {4}},
-    {"download", {4}},
-    {NULL, {32}},
-};
-
-size_t
-bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVELS])
+bool
+bench_options_are_plain(const bench_options *options)
 {
-    const size_t *from = options->levels;
-    if (options->level_count == 0) {
-        size_t i = 0;
-        while (default_levels[i].scenario && strcmp(default_levels[i].scenario, options->scenario) != 0)
-            i++;
-        from = default_levels[i].levels;
-    }
-    size_t count = 0;
-    for (; count < BENCH_MAX_LEVELS && from[count] > 0; count++)
-        levels[count] = from[count];
-    return count;
-}
-
-static uint64_t
-whole_rows(uint64_t bytes, uint64_t row_bytes)
-{
-    return (bytes + row_bytes - 1) / row_bytes * row_bytes;
-}
-
-size_t
-bench_options_part_bytes(const bench_options *options, uint64_t part_bytes[BENCH_MAX_LEVELS])
-{
-    const bench_transfer *transfer = &options->transfer;
-    uint64_t row = options->dimension * sizeof(float), all = bench_options_rows(options) * row;
-    part_bytes[0] = whole_rows(transfer->part_bytes > 0 ? transfer->part_bytes : PART_BYTES_DEFAULT, row);
-    for (size_t i = 0; i < transfer->part_level_count; i++)
-        part_bytes[i] = whole_rows((all + transfer->parts[i] - 1) / transfer->parts[i], row);
-    return transfer->part_level_count > 0 ? transfer->part_level_count : 1;
-}
-
-void
-bench_options_key(const bench_options *options, char key[BENCH_KEY_BYTES])
-{
-    snprintf(key, BENCH_KEY_BYTES, "bench-download-%llux%zu-%s", (unsigned long long)bench_options_rows(options),
-             options->dimension, options->transfer.sha256 ? "sha256" : "crc32c");
-}
-
-uint64_t
-bench_options_rows(const bench_options *options)
-{
-    uint64_t rows = options->transfer.bytes / (options->dimension * sizeof(float));
-    return rows > 0 ? rows : 1;
-}
-
-size_t
-bench_options_vector_bytes(const bench_options *options)
-{
-    size_t metadata = options->payload > 0 ? options->payload + sizeof BENCH_PAYLOAD_FIELD + VECTOR_FRAMING_BYTES : 0;
-    return 4 * options->dimension + BENCH_ID_BYTES + VECTOR_FRAMING_BYTES + metadata;
-}
-
-size_t
-bench_options_batch(const bench_options *options)
-{
-    if (options->batch > 0)
-        return options->batch;
-    size_t fitting = options->batch_bytes / bench_options_vector_bytes(options);
-    return fitting < 1 ? 1 : fitting > BENCH_MAX_BATCH ? BENCH_MAX_BATCH : fitting;
+    static const char remedy[] = "only vecmux-bench knows it: leave it out";
+    return (options->rate == 0 || refuse("--rate", NULL, remedy)) &&
+           (options->channels == 1 || refuse("--channels", NULL, remedy)) &&
+           (options->processes == 1 || refuse("--processes", NULL, remedy));
 }

@@ -78,6 +78,11 @@ typedef struct bench_options {
 bool
 bench_options_parse(bench_options *options, int argc, char **argv, const char *head, int *exit_code);
 
+/* True without what only vecmux-bench knows: open loop, connections, processes. Else one line on stderr.
+ * Properties (--set) are vecmux's, and pass. */
+bool
+bench_options_are_plain(const bench_options *options);
+
 /* The --in-flight numbers, or those that the scenario has by default; how many there are. */
 size_t
 bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVELS]);

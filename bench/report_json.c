@@ -1,37 +1,68 @@
 #include "report_json.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
+/* Numbers separated by commas on the command line. */
 static json_t *
-settings_json(const bench_options *options)
+numbers_json(const size_t *numbers, size_t count)
+{
+    json_t *json = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(json, json_integer((json_int_t)numbers[i]));
+    return json;
+}
+
+static json_t *
+transfer_json(const bench_transfer *transfer)
+{
+    return json_pack("{s:I, s:I, s:o, s:s, s:s, s:I, s:b}", "bytes", (json_int_t)transfer->bytes, "part_bytes",
+                     (json_int_t)transfer->part_bytes, "parts",
+                     numbers_json(transfer->parts, transfer->part_level_count), "digest",
+                     transfer->sha256 ? "sha256" : "crc32c", "source", bench_rows_kind_name(transfer->rows),
+                     "deleted_percent", (json_int_t)transfer->deleted_percent, "graph_only", transfer->graph_only);
+}
+
+static json_t *
+load_json(const bench_options *options)
 {
     const bench_weights *weights = &options->weights;
     json_t *extra = json_array();
     for (size_t i = 0; i < options->setting_count; i++)
         json_array_append_new(extra, json_string(options->settings[i]));
+    return json_pack("{s:I, s:I, s:I, s:b, s:[i,i,i,i], s:s, s:I, s:o}", "batch",
+                     (json_int_t)bench_options_batch(options), "vectors", (json_int_t)options->vectors, "payload",
+                     (json_int_t)options->payload, "lend", options->lend, "weights", (int)weights->upsert,
+                     (int)weights->query, (int)weights->fetch, (int)weights->del, "ids",
+                     options->zipfian ? "zipfian" : "uniform", "id_count", (json_int_t)options->id_count, "set", extra);
+}
+
+/* All options, with their defaults. */
+static json_t *
+settings_json(const bench_options *options)
+{
+    size_t levels[BENCH_MAX_LEVELS], level_count = bench_options_levels(options, levels);
     json_t *settings =
-        json_pack("{s:s, s:b, s:i, s:i, s:i, s:i, s:b, s:b, s:i, s:f, s:f, s:f, s:b, s:i, s:o}", "endpoint",
-                  options->endpoint, "tls", options->tls_ca != NULL, "dimension", (int)options->dimension, "top_k",
-                  (int)options->top_k, "batch", (int)bench_options_batch(options), "payload", (int)options->payload,
-                  "with_values", options->with_values, "with_metadata", options->with_metadata, "seed",
-                  (int)options->seed, "seconds", options->seconds, "warm_up_s", options->warm_up_s, "rate",
-                  options->rate, "driven", options->driven, "processes", (int)options->processes, "set", extra);
-    json_object_set_new(
-        settings, "weights",
-        json_pack("[i,i,i,i]", (int)weights->upsert, (int)weights->query, (int)weights->fetch, (int)weights->del));
-    json_object_set_new(settings, "ids", json_string(options->zipfian ? "zipfian" : "uniform"));
-    json_object_set_new(settings, "id_count", json_integer((json_int_t)options->id_count));
-    json_object_set_new(settings, "transfer",
-                        json_pack("{s:I, s:s, s:s, s:I, s:b}", "bytes", (json_int_t)options->transfer.bytes, "digest",
-                                  options->transfer.sha256 ? "sha256" : "crc32c", "source",
-                                  bench_rows_kind_name(options->transfer.rows), "deleted_percent",
-                                  (json_int_t)options->transfer.deleted_percent, "graph_only",
-                                  options->transfer.graph_only));
+        json_pack("{s:s, s:b, s:o, s:I, s:I, s:b, s:b, s:I, s:f, s:f, s:f, s:b, s:I, s:I, s:o}", "endpoint",
+                  options->endpoint, "tls", options->tls_ca != NULL, "levels", numbers_json(levels, level_count),
+                  "dimension", (json_int_t)options->dimension, "top_k", (json_int_t)options->top_k, "with_values",
+                  options->with_values, "with_metadata", options->with_metadata, "seed", (json_int_t)options->seed,
+                  "seconds", options->seconds, "warm_up_s", options->warm_up_s, "rate", options->rate, "driven",
+                  options->driven, "channels", (json_int_t)options->channels, "processes",
+                  (json_int_t)options->processes, "transfer", transfer_json(&options->transfer));
+    json_object_update_new(settings, load_json(options));
     return settings;
+}
+
+/* Microseconds; null where no latency was measured. */
+static json_t *
+us_json(const bench_histogram *latency, double ns)
+{
+    return latency->count > 0 ? json_real(ns / 1e3) : json_null();
 }
 
 static json_t *
@@ -42,11 +73,12 @@ latency_json(const bench_histogram *latency)
         double q;
     } quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
     double count = latency->count > 0 ? (double)latency->count : 1;
-    json_t *json = json_pack("{s:f, s:f, s:f}", "min", latency->count > 0 ? (double)latency->min / 1e3 : 0.0, "mean",
-                             (double)latency->sum / count / 1e3, "max", (double)latency->max / 1e3);
+    json_t *json =
+        json_pack("{s:o, s:o, s:o}", "min", us_json(latency, (double)latency->min), "mean",
+                  us_json(latency, (double)latency->sum / count), "max", us_json(latency, (double)latency->max));
     for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
         json_object_set_new(json, quantiles[i].name,
-                            json_real((double)bench_histogram_quantile(latency, quantiles[i].q) / 1e3));
+                            us_json(latency, (double)bench_histogram_quantile(latency, quantiles[i].q)));
     return json;
 }
 
@@ -71,12 +103,14 @@ row_json(const bench_row *row)
         "in_flight", (json_int_t)row->in_flight, "channels", (json_int_t)row->channels, "operations",
         (json_int_t)row->operations, "errors", (json_int_t)row->errors, "seconds", row->seconds, "ops_per_s",
         operations / seconds, "payload_mb_per_s", operations * row->payload_bytes / seconds / 1e6,
-        "payload_bytes_per_op", row->payload_bytes, "wire_bytes_per_op", row->wire_bytes, "cpu_us_per_op",
+        "payload_bytes_per_op", row->payload_bytes, "wire_bytes_per_op", bench_row_wire_bytes(row), "cpu_us_per_op",
         (row->user_s + row->system_s) * 1e6 / done, "user_us_per_op", row->user_s * 1e6 / done, "system_us_per_op",
         row->system_s * 1e6 / done, "switches_per_op", (double)row->switches / done, "peak_rss_kb",
         (json_int_t)row->peak_rss_kb, "checksum", row->checksum);
     if (row->part_count > 0)
         json_object_set_new(json, "parts", json_integer((json_int_t)row->part_count));
+    json_object_set_new(json, "wire_bytes_counted", json_boolean(row->wire_counted > 0));
+    json_object_set_new(json, "unstarted", json_integer((json_int_t)row->unstarted));
     json_object_set_new(json, "attempts", row->attempts > 0 ? json_integer((json_int_t)row->attempts) : json_null());
     json_object_set_new(json, "allocations_per_op",
                         row->has_allocations ? json_real((double)row->allocations / done) : json_null());
@@ -140,6 +174,17 @@ read_histogram(const json_t *json, bench_histogram *histogram)
     return true;
 }
 
+/* Calls in flight add up; what each adds is the mean over the processes. */
+static void
+merge_rss_per_call(bench_row *row, const json_t *json)
+{
+    double before = (double)row->in_flight, others = number(json, "in_flight");
+    row->in_flight += whole(json, "in_flight");
+    if (json_is_real(json_object_get(json, "rss_bytes_per_call")))
+        row->rss_per_call =
+            (fmax(row->rss_per_call, 0) * before + number(json, "rss_bytes_per_call") * others) / (before + others);
+}
+
 /* Rates add up: so the window of the sum is the longest one. */
 static bool
 merge_row(bench_row *row, const json_t *json)
@@ -152,6 +197,8 @@ merge_row(bench_row *row, const json_t *json)
     row->operations += whole(json, "operations");
     row->errors += whole(json, "errors");
     row->attempts += whole(json, "attempts");
+    row->unstarted += whole(json, "unstarted");
+    merge_rss_per_call(row, json);
     row->allocations += (uint64_t)(number(json, "allocations_per_op") * done + 0.5);
     row->has_allocations = json_is_real(json_object_get(json, "allocations_per_op"));
     row->seconds = number(json, "seconds") > row->seconds ? number(json, "seconds") : row->seconds;
@@ -160,6 +207,8 @@ merge_row(bench_row *row, const json_t *json)
     row->switches += (uint64_t)(number(json, "switches_per_op") * done + 0.5);
     row->payload_bytes = number(json, "payload_bytes_per_op");
     row->wire_bytes = number(json, "wire_bytes_per_op");
+    if (json_is_true(json_object_get(json, "wire_bytes_counted")))
+        row->wire_counted += row->wire_bytes * done;
     row->peak_rss_kb += whole(json, "peak_rss_kb");
     row->checksum += number(json, "checksum");
     return true;
@@ -177,8 +226,7 @@ bench_report_merge(bench_report *report, const char *json)
         const json_t *row = json_array_get(rows, i);
         if (first) {
             const char *label = json_string_value(json_object_get(row, "label"));
-            bench_report_add(report, whole(row, "in_flight"), "%s", label ? label : "")->channels =
-                whole(row, "channels");
+            bench_report_add(report, 0, "%s", label ? label : "")->channels = whole(row, "channels");
         }
         good = merge_row(&report->rows[i], row);
     }

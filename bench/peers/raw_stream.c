@@ -416,7 +416,7 @@ main(int argc, char **argv)
 {
     bench_options options;
     int exit_code;
-    if (!bench_options_parse(&options, argc, argv, head, &exit_code))
+    if (!bench_options_parse(&options, argc, argv, head, &exit_code) || !bench_options_are_plain(&options))
         return exit_code;
     bench_report report = {.client = "raw_stream", .versions = raw_versions(), .options = &options};
     size_t levels[BENCH_MAX_LEVELS], count = bench_options_levels(&options, levels);

@@ -3,12 +3,14 @@
 many calls as were counted."""
 import json
 import os
+import signal
 import subprocess
+import time
 import unittest
 
 from vecmuxd import SLOW, Vecmuxd
 
-SECONDS = ("--seconds", str(0.5 * max(1, SLOW / 4)), "--warm-up", "0.1", "--dimension", "64")
+SECONDS = ("--seconds", str(0.2 * max(1, SLOW / 2)), "--warm-up", "0.1", "--dimension", "64")
 SCENARIOS = {"query": [], "upsert": ["--batch", "20", "--payload", "50"], "latency": [], "scale": ["--in-flight", "1,200"],
              "mixed": ["--ids", "uniform", "--id-count", "100"], "channels": ["--in-flight", "1,3"], "decode": [],
              "load": ["--batch", "20"]}
@@ -48,7 +50,13 @@ class Smoke(unittest.TestCase):
             self.assertEqual(sum(count for _, count in row["histogram"]), row["operations"])
         self.assertGreater(row["cpu_us_per_op"], 0)
         self.assertGreater(row["peak_rss_kb"], 1000)
+        self.assertTrue(row["wire_bytes_counted"])
+        self.assertGreater(row["wire_bytes_per_op"], row["payload_bytes_per_op"])
+        self.assertLess(row["wire_bytes_per_op"], 3 * row["payload_bytes_per_op"] + 2000)
         latency = row["latency_us"]
+        if "memory" in row:
+            self.assertEqual(set(latency.values()), {None})
+            return
         order = [latency[name] for name in ("min", "p50", "p90", "p99", "p99.9", "p99.99", "max")]
         self.assertEqual(order, sorted(order))
         self.assertAlmostEqual(row["ops_per_s"], row["operations"] / row["seconds"], delta=1)
@@ -87,6 +95,8 @@ class Smoke(unittest.TestCase):
     def test_processes_add_up(self):
         row = self.measure("VMX_BENCH", "query", "--processes", "2", "--driven", "--rate", "100", "--seconds", "1")["rows"][0]
         self.assertAlmostEqual(row["ops_per_s"], 200, delta=30)
+        self.assertEqual(row["in_flight"], 64)
+        self.assertIsNotNone(row["rss_bytes_per_call"])
 
     @in_real_time
     def test_open_loop_keeps_its_rate(self):
@@ -95,11 +105,35 @@ class Smoke(unittest.TestCase):
             self.assertAlmostEqual(row["ops_per_s"], 200, delta=30)
 
     def test_wrong_arguments_are_named(self):
-        for arguments in (["nonsense"], ["query", "--dimension", "0"], ["query", "--in-flight", "x"],
-                          ["query", "--set", "no.such.property=1"], ["query", "--weights", "1,2"], []):
+        for arguments in (["nonsense"], ["query", "--dimension", "0"], ["query", "--in-flight", "x"], ["query", "--in-flight", ","],
+                          ["query", "--set", "no.such.property=1"], ["query", "--set", "x"], ["mixed", "--weights", "1,2"],
+                          ["mixed", "--weights", "-1,2,3,4"], ["mixed", "--weights", "1,2,3,4,5"], ["mixed", "--weights", "0,0,0,0"],
+                          ["mixed", "--ids", "zipf"], ["query", "--seconds", "0"], ["query", "--seconds", "nan"],
+                          ["query", "--rate", "-1"], ["query", "--vectors", "5"], ["latency", "--rate", "5"],
+                          ["upload", "--processes", "2"], ["query", "--seed", "-1"], ["query", "query"], []):
             done = run("VMX_BENCH", *arguments)
             self.assertNotEqual(done.returncode, 0, arguments)
             self.assertTrue(done.stderr.startswith("bench: "), done.stderr)
+            self.assertEqual(done.stdout, "", arguments)
+
+    def test_a_floor_refuses_what_it_cannot_do(self):
+        for arguments in (["query", "--rate", "5"], ["query", "--channels", "2"], ["query", "--processes", "2"], ["mixed"]):
+            done = run("VMX_RAW_CORE", *arguments)
+            self.assertNotEqual(done.returncode, 0, arguments)
+            self.assertTrue(done.stderr.startswith("bench: "), done.stderr)
+
+    def test_all_settings_are_told(self):
+        settings = self.measure("VMX_BENCH", "mixed", "--driven", "--seed", "4294967295", "--weights", "1,2,3,4", "--ids", "uniform",
+                                "--payload", "30", "--set", "retry.max.attempts=2")["settings"]
+        wanted = {"seed": 4294967295, "weights": [1, 2, 3, 4], "ids": "uniform", "payload": 30, "driven": True, "dimension": 64,
+                  "levels": [32], "channels": 1, "tls": False, "lend": False, "set": ["retry.max.attempts=2"]}
+        self.assertEqual({name: settings[name] for name in wanted}, wanted)
+
+    def test_the_table_has_all_that_json_has(self):
+        done = run("VMX_BENCH", "scale", "--endpoint", self.server.target, *SECONDS, "--in-flight", "200", "--driven")
+        for text in ("op/s", "MB/s", "CPU us", "p99.99", "max", "RSS MB", "allocs", "tries", "errors", "KB of memory for each",
+                     "of TCP, counted", "grpc-core", "seed 1", "top_k 10"):
+            self.assertIn(text, done.stdout)
 
     def test_no_server_is_a_failure(self):
         done = run("VMX_BENCH", "query", "--endpoint", "127.0.0.1:1", "--json", "--set", "retry.max.attempts=1", *SECONDS)
@@ -107,7 +141,52 @@ class Smoke(unittest.TestCase):
         self.assertGreater(json.loads(done.stdout)["rows"][0]["errors"], 0)
 
 
+class Streams(unittest.TestCase):
+    def test_calls_in_flight_are_streams_at_the_server(self):
+        """It answers none before it has so many."""
+        for program, mode in (("VMX_BENCH", ["--driven"]), ("VMX_BENCH", []), ("VMX_RAW_CORE", [])):
+            server = Vecmuxd("--discard", "--discard-hold", "2000")
+            done = run(program, "scale", "--endpoint", server.target, "--json", *SECONDS, "--in-flight", "2000", *mode)
+            log = server.stop()[1]
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("at most 2000 open at once", log)
+
+
 class OpenLoop(unittest.TestCase):
+    STALL_S = 0.6
+
+    def stalled(self, *arguments):
+        """The row of two seconds in which the server stands still for a while."""
+        with Vecmuxd("--discard") as server:
+            command = [os.environ["VMX_BENCH"], "query", "--endpoint", server.target, "--json", "--dimension", "64", "--seconds",
+                       "2", "--warm-up", "0.3", *arguments]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+                time.sleep(1.2)
+                server.process.send_signal(signal.SIGSTOP)
+                time.sleep(self.STALL_S)
+                server.process.send_signal(signal.SIGCONT)
+                return json.loads(client.communicate(timeout=60)[0])["rows"][0]
+
+    @in_real_time
+    def test_a_stall_is_seen_by_all_that_were_meant_to_start_in_it(self):
+        """Of 200 operations/s that are meant to start in 2 s, 120 are in the stall of 0.6 s, and wait for what is left of it:
+        so the slowest tenth waits for at least a third of it. A closed loop with one at a time sees one slow operation."""
+        for mode in ([], ["--driven"]):
+            row = self.stalled("--rate", "200", "--in-flight", "1000", *mode)
+            self.assertAlmostEqual(row["operations"], 400, delta=20)
+            self.assertEqual((row["errors"], row["unstarted"]), (0, 0))
+            self.assertGreater(row["latency_us"]["p90"], self.STALL_S / 3 * 1e6)
+            self.assertGreater(row["latency_us"]["max"], self.STALL_S * 0.9e6)
+        closed = self.stalled("--in-flight", "1")
+        self.assertLess(closed["latency_us"]["p99"], 100e3)
+        self.assertGreater(closed["latency_us"]["max"], self.STALL_S * 0.9e6)
+
+    @in_real_time
+    def test_a_rate_that_cannot_be_kept_is_told(self):
+        with Vecmuxd("--discard", "--discard-hold", "1000") as server:
+            done = run("VMX_BENCH", "query", "--endpoint", server.target, *SECONDS, "--rate", "1000", "--in-flight", "1")
+            self.assertIn("the rate was not kept", done.stdout)
+
     @in_real_time
     def test_a_pause_counts_for_all_that_were_meant_to_start(self):
         """Coordinated omission: the server holds calls back until nothing has come for 50 ms; with 100 calls/s meant to
