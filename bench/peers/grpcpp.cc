@@ -118,6 +118,7 @@ struct Upsert {
     const bench_options &options;
     size_t count;
     std::vector<float> floats;
+    std::vector<std::string> ids; /* as vecmux-bench has them: ready */
     std::string text;
 
     explicit Upsert(const bench_options &from)
@@ -127,6 +128,11 @@ struct Upsert {
         std::unique_ptr<float, decltype(&free)> made(bench_random_floats(&random, floats.size()), free);
         std::unique_ptr<char, decltype(&free)> payload(bench_payload_new(from.payload), free);
         std::copy_n(made.get(), floats.size(), floats.begin());
+        for (size_t i = 0; i < count; i++) {
+            char id[BENCH_ID_BYTES + 1];
+            bench_id_write(id, i);
+            ids.emplace_back(id, BENCH_ID_BYTES);
+        }
         text = payload.get();
     }
 
@@ -141,11 +147,9 @@ struct Upsert {
     {
         request.clear_vectors();
         for (size_t i = 0; i < count; i++) {
-            char id[BENCH_ID_BYTES + 1];
-            bench_id_write(id, i);
             Vector *vector = request.add_vectors();
             const float *values = &floats[i * options.dimension];
-            vector->set_id(id, BENCH_ID_BYTES);
+            vector->set_id(ids[i]);
             vector->mutable_values()->Assign(values, values + options.dimension);
             if (options.payload > 0)
                 (*vector->mutable_metadata()->mutable_fields())[BENCH_PAYLOAD_FIELD].set_string_value(text);
@@ -255,7 +259,7 @@ main(int argc, char **argv)
 {
     bench_options options;
     int exit_code;
-    if (!bench_options_parse(&options, argc, argv, head, &exit_code))
+    if (!bench_options_parse(&options, argc, argv, head, &exit_code) || !bench_options_are_plain(&options))
         return exit_code;
     std::string versions = "grpc++ " + grpc::Version() + ", protobuf " +
                            google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION);

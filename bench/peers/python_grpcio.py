@@ -72,13 +72,14 @@ class Upsert:
     def __init__(self, messages, options):
         self.messages = messages
         self.vectors = peer.random_vectors(options, options.batch)
+        self.ids = [peer.vector_id(i) for i in range(options.batch)]
         self.request_type, self.reply_type = messages.UpsertRequest, messages.UpsertResponse
         self.payload_bytes = 4 * options.dimension * options.batch
 
     def request(self):
         vector = self.messages.Vector
         return self.messages.UpsertRequest(
-            vectors=[vector(id=peer.vector_id(i), values=values) for i, values in enumerate(self.vectors)])
+            vectors=[vector(id=name, values=values) for name, values in zip(self.ids, self.vectors)])
 
     def read(self, reply):
         return reply.upserted_count

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"math/bits"
 	"math/rand"
 	"os"
@@ -236,7 +237,7 @@ func row(o options, inFlight int, runners []runner, before, after syscall.Rusage
 	latency := map[string]float64{"min": float64(all[0]) / 1e3, "max": float64(all[len(all)-1]) / 1e3,
 		"mean": float64(total) / float64(len(all)) / 1e3}
 	for name, q := range map[string]float64{"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999} {
-		latency[name] = float64(all[min(len(all)-1, int(q*float64(len(all))))]) / 1e3
+		latency[name] = float64(all[max(1, int(math.Ceil(q*float64(len(all)))))-1]) / 1e3
 	}
 	vectors := 1
 	if o.scenario == "upsert" {
@@ -289,5 +290,6 @@ func main() {
 		}
 	}
 	json.NewEncoder(os.Stdout).Encode(map[string]any{"client": "go-pinecone", "scenario": o.scenario, "versions": versions(),
-		"failed": false, "settings": map[string]any{"dimension": o.dimension, "batch": o.batch, "tls": o.tlsCA != ""}, "rows": rows})
+		"failed": false, "settings": map[string]any{"endpoint": o.endpoint, "levels": o.inFlight, "dimension": o.dimension, "top_k": o.topK,
+			"batch": o.batch, "tls": o.tlsCA != "", "seed": o.seed, "seconds": o.seconds, "warm_up_s": o.warmUp}, "rows": rows})
 }
