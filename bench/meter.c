@@ -147,6 +147,13 @@ bench_meter_sample_memory(bench_meter *meter)
         meter->row->peak_anon_kb = now_kb;
 }
 
+void
+bench_meter_of_work_alone(bench_row *row)
+{
+    row->seconds = row->user_s = (double)row->latency.sum / BENCH_NS_PER_S;
+    row->system_s = 0;
+}
+
 static void
 count_ended(bench_row *row, uint64_t latency_ns, bool ok, size_t attempts)
 {

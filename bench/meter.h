@@ -83,6 +83,10 @@ bench_meter_count(bench_meter *meter, uint64_t operations);
 void
 bench_meter_end(bench_meter *meter, uint64_t now_ns);
 
+/* Of work without waiting whose operations were timed alone: time and CPU are theirs, what was done between is left out. */
+void
+bench_meter_of_work_alone(bench_row *row);
+
 /* Looks at the process's anonymous memory. */
 void
 bench_meter_sample_memory(bench_meter *meter);

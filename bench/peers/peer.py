@@ -21,7 +21,7 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.99
 
 def parse(argv=None):
     parser = argparse.ArgumentParser()
-    parser.add_argument("scenario", choices=("query", "latency", "decode", "upsert"))
+    parser.add_argument("scenario", choices=("query", "latency", "decode", "decode-alone", "upsert"))
     parser.add_argument("--endpoint", default="127.0.0.1:5081")
     parser.add_argument("--tls-ca")
     parser.add_argument("--in-flight", type=lambda text: [int(item) for item in text.split(",")])
@@ -38,7 +38,7 @@ def parse(argv=None):
     options.in_flight = options.in_flight or LEVELS.get(options.scenario, [32])
     if not options.batch:
         options.batch = min(MAX_BATCH, options.batch_bytes // (4 * options.dimension + ID_BYTES + FRAMING_BYTES))
-    options.with_values = options.scenario == "decode"
+    options.with_values = options.scenario.startswith("decode")
     if options.with_values:
         options.top_k = max(options.top_k, 100)
     return options
@@ -122,6 +122,23 @@ class Meter:
             "rss_bytes_per_call": None, "checksum": checksum, "latency_us": latency_us,
             "histogram": sorted(histogram.items()),
         }
+
+
+def measure_decoding(options, decode, received, payload_bytes):
+    """The row of `decode`, which reads the bytes of a reply that has been received once; the copy it is given is fresh."""
+    meter = Meter(options)
+    checksum = 0.0
+    going_on = True
+    while going_on:
+        fresh = bytes(bytearray(received))
+        started = time.monotonic_ns()
+        checksum += decode(fresh)
+        going_on = meter.record(started, time.monotonic_ns())
+    row = meter.row("values", 1, payload_bytes, checksum)
+    mean_us = row["latency_us"]["mean"]  # there is no waiting in it: it is CPU
+    row.update(cpu_us_per_op=mean_us, user_us_per_op=mean_us, system_us_per_op=0.0, ops_per_s=1e6 / mean_us,
+               payload_mb_per_s=payload_bytes / mean_us, seconds=mean_us * row["operations"] / 1e6)
+    return row
 
 
 def print_report(client, versions, options, rows):

@@ -3,7 +3,7 @@
  - 8: `pinecone[grpc]`, on grpcio; calls in flight by async_req=True, as its documentation does it;
  - 9 and later: GrpcIndex, on a Rust client; calls in flight by threads, which it releases while it waits.
 
-usage: PYTHON pinecone_sdk.py query|latency|decode|upsert [options of vecmux-bench]
+usage: PYTHON pinecone_sdk.py query|latency|decode|decode-alone (8)|upsert [options of vecmux-bench]
 """
 import concurrent.futures
 import os
@@ -112,8 +112,21 @@ def measure_threads(work, meter, in_flight):
         return sum(future.result() for future in [threads.submit(run) for _ in range(in_flight)])
 
 
-def main():
-    options = peer.parse()
+def measure_decoding(options):
+    """Version 8: what its index does with the bytes of a reply: generated messages, then its own objects."""
+    import grpc
+    from pinecone.core.grpc.protos import db_data_2025_10_pb2 as messages
+    from pinecone.grpc.utils import parse_query_response
+
+    work = Work(options)
+    request = messages.QueryRequest(vector=work.vectors[0], top_k=options.top_k, include_values=True, include_metadata=True)
+    with grpc.insecure_channel(options.endpoint) as channel:
+        received = channel.unary_unary("/VectorService/Query")(request.SerializeToString())
+    return peer.measure_decoding(options, lambda data: work.read(parse_query_response(messages.QueryResponse.FromString(data))),
+                                 received, work.payload_bytes - 4 * options.dimension)
+
+
+def measure_all(options):
     rows = []
     for in_flight in options.in_flight:
         work = Work(options)
@@ -121,6 +134,12 @@ def main():
         measure = measure_futures if MAJOR <= 8 and in_flight > 1 else measure_threads
         checksum = measure(work, meter, in_flight)
         rows.append(meter.row(f"{in_flight} in flight", in_flight, work.payload_bytes, checksum))
+    return rows
+
+
+def main():
+    options = peer.parse()
+    rows = [measure_decoding(options)] if options.scenario == "decode-alone" else measure_all(options)
     versions = [f"pinecone {VERSION}"]
     for name in ("grpcio", "protobuf"):
         try:

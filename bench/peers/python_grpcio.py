@@ -2,7 +2,7 @@
 """python_grpcio: grpcio with generated messages, futures in flight: what the client of Pinecone's Python SDK 8 is made of,
 without the rest of it. Debian's python3-grpcio and python3-protobuf; protoc makes the messages when it starts.
 
-usage: python_grpcio.py query|latency|decode|upsert [options of vecmux-bench]
+usage: python_grpcio.py query|latency|decode|decode-alone|upsert [options of vecmux-bench]
 """
 import importlib
 import os
@@ -131,12 +131,22 @@ def measure_sync(options, work):
     return meter.row("1 in flight, waited for", 1, work.payload_bytes, checksum)
 
 
+def measure_decoding(options, work):
+    channel = open_channel(options)
+    received = channel.unary_unary(work.path, request_serializer=work.request_type.SerializeToString)(work.request())
+    channel.close()
+    return peer.measure_decoding(options, lambda data: work.read(work.reply_type.FromString(data)), received,
+                                 work.payload_bytes - 4 * options.dimension)
+
+
 def main():
     options = peer.parse()
     messages = generate_messages()
     work = (Upsert if options.scenario == "upsert" else Query)(messages, options)
     if options.scenario == "latency":
         rows = [measure_sync(options, work)]
+    elif options.scenario == "decode-alone":
+        rows = [measure_decoding(options, work)]
     else:
         rows = [measure(options, work, in_flight) for in_flight in options.in_flight]
     versions = f"grpcio {grpc.__version__}, protobuf {google.protobuf.__version__}, Python {sys.version.split()[0]}"

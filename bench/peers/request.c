@@ -68,7 +68,7 @@ encode_query(const bench_options *options, const float *vector)
     size_t len = options->dimension * sizeof *vector;
     grpc_slice slice = grpc_slice_malloc(len + MESSAGE_SLACK);
     writer out = {GRPC_SLICE_START_PTR(slice)};
-    bool decode = strcmp(options->scenario, "decode") == 0;
+    bool decode = strncmp(options->scenario, "decode", strlen("decode")) == 0;
     put_number(&out, QUERY_TOP_K, options->top_k);
     if (options->with_values || decode)
         put_number(&out, QUERY_INCLUDE_VALUES, 1);
@@ -154,7 +154,7 @@ make_batch(raw_requests *requests, const bench_options *options)
 bool
 raw_requests_init(raw_requests *requests, const bench_options *options)
 {
-    static const char *const of_queries[] = {"query", "latency", "scale", "decode", "channels"};
+    static const char *const of_queries[] = {"query", "latency", "scale", "decode", "decode-alone", "channels"};
     *requests = (raw_requests){0};
     if (strcmp(options->scenario, "upsert") == 0 || strcmp(options->scenario, "load") == 0)
         return make_batch(requests, options);

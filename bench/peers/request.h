@@ -19,7 +19,7 @@ typedef struct raw_requests {
 } raw_requests;
 
 /*
- * The requests of the scenario: query, latency, scale, decode, channels (BENCH_QUERIES queries), upsert (one batch), load (8 batches in turn). The
+ * The requests of the scenario: query, latency, scale, decode, decode-alone, channels (BENCH_QUERIES queries), upsert (one batch), load (8 batches in turn). The
  * same vectors and ids as vecmux-bench sends. False for another scenario.
  */
 bool

@@ -1,4 +1,5 @@
 """Where and how it was measured."""
+import dataclasses
 import os
 import platform
 import subprocess
@@ -23,9 +24,10 @@ def cpu_model():
 
 def describe(mode, settings):
     return {
-        "mode": mode, "rounds": settings.rounds, "seconds": settings.seconds, "warm_up_s": settings.warm_up_s,
+        "mode": mode, "usual": dataclasses.asdict(settings.usual), "deciding": dataclasses.asdict(settings.deciding),
         "cpu": cpu_model(), "cores": os.cpu_count(), "kernel": platform.release(),
         "load_before": os.getloadavg()[0], "compiler": first_line(["cc", "--version"]),
         "commit": first_line(["git", "describe", "--always", "--dirty"]),
+        "server": first_line([os.path.join(settings.programs, "vecmuxd"), "--version"]),
         "server_core": tools.SERVER_CORE, "client_core": tools.CLIENT_CORE,
     }

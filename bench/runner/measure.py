@@ -1,4 +1,4 @@
-"""Runs a group: the clients in turn (A B C A B C ...), the ratios of each round, their median and spread."""
+"""Runs a group: in each round all clients in turn, the ratios of each round, their median and spread."""
 import dataclasses
 import statistics
 import sys
@@ -6,22 +6,34 @@ import sys
 from . import tools
 
 LIMIT_S = 180
+SLOW_ROUNDS = 5  # of clients that take long to start and whose ratios are far from their bounds
+
+
+@dataclasses.dataclass
+class Window:
+    """How often and how long is measured."""
+    rounds: int
+    seconds: float
+    warm_up_s: float
 
 
 @dataclasses.dataclass
 class Settings:
-    rounds: int
-    seconds: float
-    warm_up_s: float
+    usual: Window
+    deciding: Window  # of groups whose ratios are close to their bounds: shorter rounds and more of them
     commands: dict
     programs: str
     certificates: tuple  # (ca, certificate, key)
+
+    def window(self, group):
+        window = self.deciding if group.deciding else self.usual
+        return Window(group.rounds or window.rounds, window.seconds * group.seconds_factor, window.warm_up_s + group.warm_up_s)
 
 
 def value_of(row, metric):
     if metric == "anonymous_mb":
         return row["memory"]["peak_anon_kb"] / 1024 if "memory" in row else None
-    return row["latency_us"]["p50"] if metric == "p50" else row[metric]
+    return row["latency_us"][metric] if metric in row["latency_us"] else row[metric]
 
 
 def spread(values):
@@ -29,7 +41,7 @@ def spread(values):
 
 
 class Result:
-    """What the rounds of a group gave: reports[client][round]."""
+    """What the rounds of a group gave: reports[client][round]; slow clients are not in every round."""
 
     def __init__(self, group):
         self.group = group
@@ -41,27 +53,35 @@ class Result:
     def clients(self):
         return [client for client in self.group.clients if client in self.reports]
 
+    def first(self, client):
+        return next(iter(self.reports[client].values()))
+
     def row_count(self, client):
-        return len(self.reports[client][0]["rows"])
+        return len(self.first(client)["rows"])
 
     def rows(self, client, row):
-        return [report["rows"][min(row, len(report["rows"]) - 1)] for report in self.reports[client]]
+        return [report["rows"][min(row, len(report["rows"]) - 1)] for report in self.reports[client].values()]
 
     def label(self, row):
         """Of a row, as the first client that could be measured calls it."""
         return next((self.rows(client, row)[0]["label"] for client in self.clients()), "")
 
     def values(self, client, metric, row=0):
+        """The spread over the client's rounds; None where it does not tell this."""
         values = [value_of(found, metric) for found in self.rows(client, row)]
         return spread(values) if None not in values else None
 
+    def value(self, client, number, metric, row):
+        rows = self.reports[client][number]["rows"]
+        return value_of(rows[min(row, len(rows) - 1)], metric)
+
     def ratio(self, other, metric, row=0, floor=None):
-        """Ours / other's in each round; with a floor, of what each takes beyond that client."""
-        rounds = [[value_of(found, metric) for found in self.rows(client, row)] for client in (self.group.clients[0], other)]
-        below = [value_of(found, metric) for found in self.rows(floor, row)] if floor else [0] * len(rounds[0])
-        values = list(zip(*rounds, below))
-        known = all(None not in found and found[1] > found[2] for found in values)
-        return spread([(a - c) / (b - c) for a, b, c in values]) if known else None
+        """Ours / other's in each round that has both; with a floor, of what each takes beyond that client."""
+        clients = (self.group.clients[0], other) + ((floor,) if floor else ())
+        numbers = [n for n in self.reports[other] if all(n in self.reports[client] for client in clients)]
+        found = [[self.value(client, n, metric, row) for client in clients] + [0] * (3 - len(clients)) for n in numbers]
+        known = found and all(None not in values and values[1] > values[2] for values in found)
+        return spread([(a - c) / (b - c) for a, b, c in found]) if known else None
 
     def judge(self, check):
         """(spread, good) or None where it cannot be told."""
@@ -78,45 +98,67 @@ class Result:
         return found, good
 
 
+def order(clients, number):
+    """Of a round: everybody begins once, and every other round goes backwards, so that nobody always follows the same
+    client, and two that are compared stay neighbours."""
+    first = number // 2 % len(clients)
+    turned = clients[first:] + clients[:first]
+    return turned[::-1] if number % 2 else turned
+
+
+def slow_rounds(rounds):
+    """Which rounds the slow clients are in: SLOW_ROUNDS of them, spread over all."""
+    count = min(rounds, SLOW_ROUNDS)
+    return {i * (rounds - 1) // max(1, count - 1) for i in range(count)}
+
+
 def command_of(group, client, settings, sink):
-    options = ["--endpoint", sink.endpoint, "--json", "--seconds", str(settings.seconds * group.seconds_factor),
-               "--warm-up", str(settings.warm_up_s + group.warm_up_s), *group.arguments]
+    window = settings.window(group)
+    options = ["--endpoint", sink.endpoint, "--json", "--seconds", str(window.seconds), "--warm-up", str(window.warm_up_s),
+               *group.arguments]
     if group.tls:
         options += ["--tls-ca", settings.certificates[0]]
     return [*settings.commands[client], group.scenario, *options]
 
 
-def run_one(result, client, settings, sink):
+def run_one(result, client, number, settings, sink):
     before = sink.ticks()
     try:
         report = tools.run_client(command_of(result.group, client, settings, sink), LIMIT_S)
     except (tools.Missing, OSError) as error:
-        result.missing[client] = str(error)
+        result.missing[client] = f"round {number + 1}: {error}"
         result.reports.pop(client, None)
         print(f"    {client}: SKIP, {error}", flush=True)
         return
     done = sum(row["operations"] for row in report["rows"])
-    share = settings.seconds / (settings.seconds + settings.warm_up_s + result.group.warm_up_s)
+    window = settings.window(result.group)
+    share = window.seconds / (window.seconds + window.warm_up_s)
     result.server_us.setdefault(client, []).append((sink.ticks() - before) * 1e4 * share / max(1, done))
-    result.reports.setdefault(client, []).append(report)
+    result.reports.setdefault(client, {})[number] = report
 
 
-def run(group, settings):
+def run_rounds(result, settings, sink, slow):
+    group = result.group
+    rounds = settings.window(group).rounds
+    for number in range(rounds):
+        for client in order(group.clients, number):
+            if client not in result.missing and (client not in slow or number in slow_rounds(rounds)):
+                run_one(result, client, number, settings, sink)
+        if sys.stdout.isatty():
+            print(f"    round {number + 1} of {rounds}", end="\r", flush=True)
+
+
+def run(group, settings, slow):
+    """Measures a group; clients in `slow` are not in every round."""
     result = Result(group)
     result.missing = {client: str(settings.commands[client]) for client in group.clients
                       if isinstance(settings.commands[client], tools.Missing)}
     for client, reason in result.missing.items():
         print(f"    {client}: SKIP, {reason}", flush=True)
-    rounds = group.rounds or settings.rounds
     print(f"{group.name}: {group.title}", flush=True)
     arguments = [*(["--discard"] if group.discards else []), *group.sink]
     with tools.Sink(settings.programs, arguments, settings.certificates[1:] if group.tls else None) as sink:
-        for number in range(rounds):
-            for client in group.clients:
-                if client not in result.missing:
-                    run_one(result, client, settings, sink)
-            if sys.stdout.isatty():
-                print(f"    round {number + 1} of {rounds}", end="\r", flush=True)
+        run_rounds(result, settings, sink, slow)
         result.server_said = sink.stop()
     for client in result.clients():
         cpu, rate = result.values(client, "cpu_us_per_op"), result.values(client, "ops_per_s")

@@ -5,7 +5,7 @@ import subprocess
 
 COLOURS = {"vecmux driven": "#0b6e99", "vecmux background": "#58a6c7", "raw_core": "#555555", "raw_core_handoff": "#999999",
            "grpc++": "#c8553d", "python grpcio": "#e0a030", "h2load": "#7a9e48",
-           "raw_stream": "#555555", "vecmux, parts walked to": "#c8553d",
+           "raw_stream": "#555555", "vecmux's decoder": "#0b6e99", "vecmux, parts walked to": "#c8553d",
            "pinecone 8 (Python)": "#b5838d", "pinecone newest (Rust)": "#6d597a", "go-pinecone": "#3d8f8a"}
 OTHER_COLOUR = "#8a5fa8"
 NAMES = {"raw_core": "gRPC core, by hand", "raw_core_handoff": "gRPC core, by hand, 2 threads", "grpc++": "gRPC C++",
@@ -97,7 +97,7 @@ set key top left""")
 
 
 def memory(results):
-    series = [(client, result.reports[client][0]["memory"])
+    series = [(client, result.first(client)["memory"])
               for result in results if result.group.name == "upsert" for client in result.clients()]
     series = [(client, rows) for client, rows in series if rows]
     text = lines_plot(series, """
@@ -111,7 +111,7 @@ set key outside right center""") if series else ""
 
 def uploads(results):
     series = [(client, [(row["parts"], result.values(client, "payload_mb_per_s", i)["median"])
-                        for i, row in enumerate(result.reports[client][0]["rows"])])
+                        for i, row in enumerate(result.first(client)["rows"])])
               for result in results if result.group.name == "upload-parts" for client in result.clients()]
     return series and lines_plot(series, """
 set title 'Upload of 512 MiB, 40 % of the documents deleted (higher is better)'

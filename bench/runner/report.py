@@ -1,6 +1,7 @@
 """The verdict on the terminal, and results.json, report.md and the plots in a directory."""
 import json
 import os
+import statistics
 
 from . import plots
 
@@ -24,14 +25,14 @@ def verdict(results):
 
 
 def print_verdict(results):
-    """Prints every check; True if none is broken."""
+    """Prints every check; True if all were told and none is broken."""
     good = True
     print()
     for group, what, found, wanted, fine in verdict(results):
         text = "not measured" if found is None else f"{found['median']:.3f} ({found['min']:.3f} to {found['max']:.3f})"
-        word = {True: "ok", False: "NOT REACHED", None: "-"}[fine]
+        word = {True: "ok", False: "NOT REACHED", None: "NOT MEASURED"}[fine]
         print(f"{group:17} {what:58} {text:26} {wanted:14} {word}")
-        good = good and fine is not False
+        good = good and fine is True
     return good
 
 
@@ -55,31 +56,65 @@ def median_of(result, client, metric, row):
     return found["median"] if found else None
 
 
-def group_rows(result):
+def scaled(metric, factor=1.0):
+    """A column's text: the median of a metric, times a factor."""
+    def text(result, client, row):
+        found = median_of(result, client, metric, row)
+        return "" if found is None else number(found * factor)
+    return text
+
+
+def ratio_column(result, client, row):
     ours = result.group.clients[0]
-    for client in result.clients():
-        for row in range(result.row_count(client)):
-            label = result.rows(client, row)[0]["label"]
-            latency = result.rows(client, row)
-            tail = [found["latency_us"]["p99"] for found in latency if found["latency_us"]["p99"] is not None]
-            ratio = "1" if client == ours else ""
-            if client != ours and ours in result.reports:
-                ratio = ratio_text(result.ratio(client, "cpu_us_per_op", row))
-            yield [client, label, number(median_of(result, client, "ops_per_s", row)),
-                   number(median_of(result, client, "payload_mb_per_s", row)),
-                   number(median_of(result, client, "cpu_us_per_op", row)), ratio,
-                   number(median_of(result, client, "p50", row)), number(sorted(tail)[len(tail) // 2] if tail else None),
-                   number(median_of(result, client, "peak_rss_kb", row) / 1024),
-                   number(median_of(result, client, "allocations_per_op", row))]
+    if client == ours:
+        return "1"
+    return ratio_text(result.ratio(client, "cpu_us_per_op", row)) if ours in result.reports else ""
 
 
-HEAD = ["client", "", "op/s", "payload MB/s", "CPU us/op", "vecmux's CPU / its", "p50 us", "p99 us", "peak MB", "allocs/op"]
+def label_column(result, client, row):
+    return result.rows(client, row)[0]["label"]
+
+
+def errors_column(result, client, row):
+    errors = sum(found["errors"] for found in result.rows(client, row))
+    return str(errors) if errors else ""
+
+
+COLUMNS = [("client", lambda result, client, row: client), ("", label_column), ("op/s", scaled("ops_per_s")),
+           ("payload MB/s", scaled("payload_mb_per_s")), ("CPU us/op", scaled("cpu_us_per_op")), ("vecmux's CPU / its", ratio_column),
+           ("p50 us", scaled("p50")), ("p99 us", scaled("p99")), ("peak MB", scaled("peak_rss_kb", 1 / 1024)),
+           ("KB/call in flight", scaled("rss_bytes_per_call", 1 / 1024)), ("wire bytes/op", scaled("wire_bytes_per_op")),
+           ("allocs/op", scaled("allocations_per_op")), ("errors", errors_column)]
+
+
+def clients_table(result):
+    """A row for each client and level; columns that nobody fills are left out."""
+    rows = [[text(result, client, row) for _, text in COLUMNS]
+            for client in result.clients() for row in range(result.row_count(client))]
+    filled = [i for i in range(len(COLUMNS)) if i < 2 or any(row[i] for row in rows)]
+    return table([COLUMNS[i][0] for i in filled], [[row[i] for i in filled] for row in rows])
+
+
+def whole_table(result):
+    """Seconds that the whole job takes, a row for each level, and what of them is CPU."""
+    def seconds(client, row, metric, factor):
+        found = result.values(client, metric, row)["median"]
+        return result.group.whole_operations * (factor / found if metric == "ops_per_s" else factor * found)
+
+    rows = [[result.label(row)] + [f"{seconds(client, row, 'ops_per_s', 1):.3f} ({seconds(client, row, 'cpu_us_per_op', 1e-6):.3f})"
+                                   for client in result.clients()]
+            for row in range(max((result.row_count(client) for client in result.clients()), default=0))]
+    return "Seconds for the whole, in brackets those of CPU:\n\n" + table(["", *result.clients()], rows) + "\n"
 
 
 def group_section(result):
-    text = f"## {result.group.name}\n\n{result.group.title}.\n\n" + table(HEAD, group_rows(result))
-    costs = ", ".join(f"{client} {sum(us) / len(us):.1f}" for client, us in result.server_us.items())
-    text += f"\nThe server's own CPU, us per operation: {costs}. It said: `{result.server_said}`\n"
+    text = f"## {result.group.name}\n\n{result.group.title}.\n\n"
+    if result.group.whole_operations:
+        text += whole_table(result)
+    text += clients_table(result)
+    costs = ", ".join(f"{client} {statistics.median(us):.1f}" for client, us in result.server_us.items())
+    text += f"\nThe server's own CPU, us per operation: {costs}."
+    text += f" It said: `{result.server_said}`\n" if result.group.discards else "\n"
     for client, reason in result.missing.items():
         text += f"\nSKIP {client}: {reason}\n"
     return text
@@ -92,15 +127,21 @@ def verdict_section(results):
     return "## What is wanted\n\n" + table(["group", "median of the rounds", "found", "wanted", "reached"], rows)
 
 
+def rounds_text(window):
+    return f"{window['rounds']} rounds of {window['seconds']:g} s after {window['warm_up_s']:g} s of warm-up"
+
+
 def about_section(about, results):
     versions = {}
     for result in results:
         for client, reports in result.reports.items():
-            versions.setdefault(client, reports[0]["versions"])
+            versions.setdefault(client, next(iter(reports.values()))["versions"])
     lines = [f"- {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, load {about['load_before']:.1f} when it began",
              f"- vecmux {about['commit']}, {about['compiler']}, Release",
-             f"- server on core {about['server_core']}, client on core {about['client_core']}; {about['rounds']} rounds of "
-             f"{about['seconds']:g} s after {about['warm_up_s']:g} s of warm-up, all clients in turn in each round"]
+             f"- server on core {about['server_core']}, client on core {about['client_core']}; {rounds_text(about['usual'])}; in groups "
+             f"whose ratios are close to their bounds {rounds_text(about['deciding'])}; all clients in turn in each round, the order "
+             f"turned and reversed from round to round",
+             f"- server: {about['server']}"]
     lines += [f"- {client}: {version}" for client, version in versions.items()]
     return "\n".join(lines) + "\n"
 
@@ -111,9 +152,10 @@ def write_json(path, about, results):
         clients = {}
         for client, reports in result.reports.items():
             rounds = [[{key: value for key, value in row.items() if key != "histogram"} for row in report["rows"]]
-                      for report in reports]
-            clients[client] = {"versions": reports[0]["versions"], "settings": reports[0]["settings"], "rounds": rounds,
-                               "memory_of_first_round": reports[0]["memory"]}
+                      for report in reports.values()]
+            first = result.first(client)
+            clients[client] = {"versions": first["versions"], "settings": first["settings"], "rounds": rounds,
+                               "round_numbers": [number + 1 for number in reports], "memory_of_first_round": first["memory"]}
         groups.append({"name": result.group.name, "title": result.group.title, "sink": result.group.sink,
                        "tls": result.group.tls, "clients": clients, "missing": result.missing,
                        "server_us_per_op": result.server_us, "server_said": result.server_said})

@@ -45,7 +45,7 @@ def build(directory):
     subprocess.run(["cmake", "-S", ROOT, "-B", directory, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
                     "-DVECMUX_BUILD_TESTS=OFF", f"-DVECMUX_BUILD_PEERS={'ON' if peers else 'OFF'}"],
                    check=True, stdout=subprocess.DEVNULL)
-    targets = ["vecmuxd", "vecmux-bench", "raw_core", "raw_core_handoff", "raw_stream"] + (["grpcpp"] if peers else [])
+    targets = ["vecmuxd", "vecmux-bench", "raw_core", "raw_core_handoff", "raw_stream", "decode_alone"] + (["grpcpp"] if peers else [])
     done = subprocess.run(["ninja", "-C", directory, "--quiet", *targets], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         sys.exit(done.stdout)

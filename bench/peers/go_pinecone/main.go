@@ -53,6 +53,7 @@ func parse() options {
 	flags.Float64Var(&o.warmUp, "warm-up", 1, "")
 	flags.Int64Var(&o.seed, "seed", 1, "")
 	flags.BoolVar(&o.asJSON, "json", false, "")
+	flags.Bool("lend", false, "vecmux's own")
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "go_pinecone: name a scenario")
 		os.Exit(2)
