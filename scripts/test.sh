@@ -13,7 +13,7 @@ modes, each with a build directory of its own:
   --tsan       thread sanitizer, in build-tsan/
   --valgrind   every program of ours under valgrind, in build-valgrind/
   --fuzz       no tests: libFuzzer on the file readers, the reply decoder, the encoders and filters, 60 s each, in build-fuzz/
-  --perf       no tests: a minute of bench/run, ratios to gRPC core within generous bounds, in build-bench/
+  --perf       no tests: half a minute of bench/run, ratios to gRPC core within generous bounds, in build/
 
 selections:
   (none)       tests labelled quick or threads
@@ -63,14 +63,15 @@ export TSAN_OPTIONS="ignore_noninstrumented_modules=1:second_deadlock_stack=1:${
 export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
 
 scripts/deps.sh
-if [ -n "$perf" ]; then
-    exec bench/run --quick
-fi
 if [ -n "$fuzz" ]; then
     exec tests/fuzz/run
 fi
 cmake -S . -B "$build" -G Ninja -DVECMUX_WERROR=ON "-DVECMUX_SANITIZE=$sanitize" \
     "-DCMAKE_CROSSCOMPILING_EMULATOR=$emulator" >/dev/null
+if [ -n "$perf" ]; then
+    ninja -C "$build" --quiet vecmuxd vecmux-bench raw_core raw_core_handoff
+    exec bench/run --quick --programs "$build/bin"
+fi
 ninja -C "$build" --quiet
 
 # Servers are fetched once; where one cannot be had all its tests are skipped for that reason.
