@@ -223,6 +223,9 @@ typedef struct vmx_memory_info {
     uint64_t reply_limit_bytes;
     uint64_t reply_bytes;
     uint64_t reply_peak_bytes;
+    /* where used_bytes are, too */
+    uint64_t build_bytes;
+    uint64_t file_bytes; /* vmx_client_memory_reserve */
 } vmx_memory_info;
 
 VMX_API void
@@ -230,6 +233,20 @@ vmx_memory_info_init(vmx_memory_info *info, size_t size);
 
 VMX_API void
 vmx_client_memory(const vmx_client *client, vmx_memory_info *info);
+
+/*
+ * Reserves part of memory.limit.bytes for buffers that the caller reads files into, so that the limit holds for them and
+ * what is sent together; `vecmux load` does it for its readers. It waits in line with everybody else. What is kept so is
+ * lacking for as long as it is kept: keep a small part. Any thread. Errors: VMX_ERR_TOO_LARGE (more than can ever be had),
+ * VMX_ERR_WOULD_BLOCK (no room, timeout_ms 0), VMX_ERR_TIMEOUT, VMX_ERR_WOULD_DEADLOCK (it would wait, inside a callback),
+ * VMX_ERR_CLOSED, VMX_ERR_FORKED.
+ */
+VMX_API vmx_status
+vmx_client_memory_reserve(vmx_client *client, uint64_t bytes, int64_t timeout_ms, vmx_error *error);
+
+/* Gives back what was reserved, all of it or a part. */
+VMX_API void
+vmx_client_memory_release(vmx_client *client, uint64_t bytes);
 
 #ifdef __cplusplus
 }

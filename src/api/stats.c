@@ -92,7 +92,6 @@ collect_calls(vmx_stats *stats, const vmx_client *client)
 /* --- the rest ------------------------------------------------------------------------------------------------------ */
 
 /* Of a metric without labels. */
-/* Of a metric without labels. */
 static void
 add_plain(vmx_stats *stats, vmx_metric_id id, double value)
 {
@@ -181,14 +180,17 @@ add_accounts(vmx_stats *stats, vmx_metric_id metric, size_t send, size_t reply)
 static void
 collect_memory(vmx_stats *stats, vmx_client *client)
 {
+    static const char *const kinds[VMX_MEMORY_KINDS] = {
+        [VMX_MEMORY_UPSERT] = "upserts", [VMX_MEMORY_BUILD] = "builds", [VMX_MEMORY_FILE] = "files"};
     vmx_memory_figures send, reply;
     vmx_memory_read(client->memory, &send);
     vmx_memory_read(client->replies, &reply);
     add_accounts(stats, VMX_M_MEMORY_LIMIT, send.limit_bytes, reply.limit_bytes);
     add_accounts(stats, VMX_M_MEMORY_USED, send.used_bytes, reply.used_bytes);
     add_accounts(stats, VMX_M_MEMORY_PEAK, send.peak_bytes, reply.peak_bytes);
-    vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)(send.used_bytes - send.held_bytes), "batches", NULL);
-    vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)send.held_bytes, "upserts", NULL);
+    vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)send.writer_bytes, "batches", NULL);
+    for (size_t kind = 0; kind < VMX_MEMORY_KINDS; kind++)
+        vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)send.kind_bytes[kind], kinds[kind], NULL);
     add_accounts(stats, VMX_M_MEMORY_WAITING, send.waiting, reply.waiting);
 }
 

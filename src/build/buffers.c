@@ -62,6 +62,7 @@ destroy(vmx_buffers *buffers)
         next = at->next;
         vmx_dealloc(at);
     }
+    vmx_memory_unassign(buffers->memory, VMX_MEMORY_BUILD, buffers->reserved_bytes + vmx_memory_block_bytes(0));
     vmx_memory_release(buffers->memory, buffers->reserved_bytes);
     vmx_block_release(buffers->anchor);
     pthread_mutex_destroy(&buffers->lock);

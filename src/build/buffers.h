@@ -15,7 +15,7 @@
 
 typedef struct vmx_buffers vmx_buffers;
 
-/* `reserved_bytes` of `memory` are the set's from now on. `task` is run on the loop when a buffer that was wanted is free:
+/* `reserved_bytes` of `memory`, assigned to builds, are the set's from now on. `task` is run on the loop when a buffer that was wanted is free:
  * it gives back a reference on `op`. NULL when memory is out: the reservation is still the caller's. */
 vmx_buffers *
 vmx_buffers_new(vmx_memory *memory, size_t reserved_bytes, size_t count, size_t size_bytes, vmx_op *op, vmx_loop *loop,

@@ -98,10 +98,13 @@ have_memory(vmx_build *build)
 {
     build->buffers_task.run = run_buffers;
     build->buffers_post.run = run_buffers_post;
+    vmx_memory_assign(build->parts.memory, VMX_MEMORY_BUILD, build->reserved_bytes);
     build->buffers = vmx_buffers_new(build->parts.memory, build->reserved_bytes, buffer_count(build),
                                      buffer_bytes(build), &build->op, build->parts.loop, &build->buffers_post);
-    if (build->buffers == NULL)
+    if (build->buffers == NULL) {
+        vmx_memory_unassign(build->parts.memory, VMX_MEMORY_BUILD, build->reserved_bytes);
         vmx_memory_release(build->parts.memory, build->reserved_bytes);
+    }
     build->scratch = vmx_alloc(scratch_bytes(build));
     if (build->buffers == NULL || build->scratch == NULL || !make_window(build)) {
         vmx_build_fail_with(build, VMX_ERR_NO_MEMORY, "out of memory");

@@ -6,7 +6,7 @@
 
 struct vmx_memory {
     _Atomic size_t refs; /* the client, and one for each block */
-    _Atomic size_t held_bytes;
+    _Atomic size_t kind_bytes[VMX_MEMORY_KINDS];
     size_t limit_bytes;
     pthread_mutex_t lock;
     pthread_cond_t told; /* locked.telling has fallen */
@@ -259,12 +259,38 @@ vmx_memory_limit(const vmx_memory *memory)
     return memory->limit_bytes;
 }
 
+size_t
+vmx_memory_most(vmx_memory *memory)
+{
+    return memory->limit_bytes - atomic_load(&memory->kind_bytes[VMX_MEMORY_FILE]);
+}
+
+void
+vmx_memory_assign(vmx_memory *memory, vmx_memory_kind kind, size_t bytes)
+{
+    atomic_fetch_add(&memory->kind_bytes[kind], bytes);
+}
+
+void
+vmx_memory_unassign(vmx_memory *memory, vmx_memory_kind kind, size_t bytes)
+{
+    atomic_fetch_sub(&memory->kind_bytes[kind], bytes);
+}
+
+/* Under the lock no byte is given back, so that what has a kind is never more than what is used. */
 void
 vmx_memory_read(vmx_memory *memory, vmx_memory_figures *figures)
 {
     pthread_mutex_lock(&memory->lock);
-    *figures = (vmx_memory_figures){memory->limit_bytes, memory->locked.used_bytes, memory->locked.peak_bytes,
-                                    memory->locked.waiting, atomic_load(&memory->held_bytes)};
+    *figures = (vmx_memory_figures){.limit_bytes = memory->limit_bytes,
+                                    .used_bytes = memory->locked.used_bytes,
+                                    .peak_bytes = memory->locked.peak_bytes,
+                                    .waiting = memory->locked.waiting};
+    figures->writer_bytes = figures->used_bytes;
+    for (size_t kind = 0; kind < VMX_MEMORY_KINDS; kind++) {
+        figures->kind_bytes[kind] = atomic_load(&memory->kind_bytes[kind]);
+        figures->writer_bytes -= figures->kind_bytes[kind];
+    }
     pthread_mutex_unlock(&memory->lock);
 }
 
@@ -329,7 +355,7 @@ release_hold(vmx_block *block)
     for (size_t i = 0; i < self->count; i++)
         vmx_block_release(self->blocks[i]);
     vmx_dealloc(self);
-    atomic_fetch_sub(&memory->held_bytes, bytes);
+    vmx_memory_unassign(memory, VMX_MEMORY_UPSERT, bytes);
     vmx_memory_release(memory, bytes);
     unref(memory);
 }
@@ -368,7 +394,7 @@ vmx_memory_hold(vmx_memory *memory, vmx_message *message, const vmx_block *lende
     }
     vmx_block **place = take_shared(self, message, lender);
     atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
-    atomic_fetch_add(&memory->held_bytes, bytes);
+    vmx_memory_assign(memory, VMX_MEMORY_UPSERT, bytes);
     atomic_init(&self->block.refs, 1);
     if (self->count > 0)
         *place = &self->block;

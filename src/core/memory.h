@@ -76,9 +76,29 @@ vmx_memory_release(vmx_memory *memory, size_t bytes);
 size_t
 vmx_memory_limit(const vmx_memory *memory);
 
+/* The most that anybody can be granted: what is kept for files stays for long. */
+size_t
+vmx_memory_most(vmx_memory *memory);
+
+/* What reserved bytes are for. What nobody has given a kind is a writer's: its batches come and go too often to be
+ * counted apart. */
+typedef enum vmx_memory_kind {
+    VMX_MEMORY_UPSERT, /* requests: vmx_memory_hold */
+    VMX_MEMORY_BUILD,
+    VMX_MEMORY_FILE,
+    VMX_MEMORY_KINDS
+} vmx_memory_kind;
+
+/* Reserved bytes get a kind, and lose it before they are given back. */
+void
+vmx_memory_assign(vmx_memory *memory, vmx_memory_kind kind, size_t bytes);
+void
+vmx_memory_unassign(vmx_memory *memory, vmx_memory_kind kind, size_t bytes);
+
 typedef struct vmx_memory_figures {
     size_t limit_bytes, used_bytes, peak_bytes, waiting;
-    size_t held_bytes; /* of used_bytes: what vmx_memory_hold holds */
+    size_t kind_bytes[VMX_MEMORY_KINDS]; /* of used_bytes */
+    size_t writer_bytes;                 /* the rest of them */
 } vmx_memory_figures;
 
 void

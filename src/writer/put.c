@@ -241,11 +241,11 @@ get_memory(taking *t, size_t bytes, vmx_error *error)
     vmx_memory *memory = t->writer->parts.memory;
     vmx_memory_release(memory, t->reserved_bytes);
     t->reserved_bytes = 0;
-    if (bytes > vmx_memory_limit(memory))
+    if (bytes > vmx_memory_most(memory))
         return vmx_error_set(error, VMX_ERR_TOO_LARGE,
-                             "put: %zu bytes are needed for the vector and its batch, but memory.limit.bytes is %zu; "
-                             "raise it, or lower batch_bytes",
-                             bytes, vmx_memory_limit(memory));
+                             "put: %zu bytes are needed for the vector and its batch, but memory.limit.bytes, without "
+                             "what is kept for files, is %zu; raise it, or lower batch_bytes",
+                             bytes, vmx_memory_most(memory));
     bool reserved = vmx_memory_try(memory, bytes);
     if (!reserved && t->blocks && !vmx_callback_inside())
         reserved = wait_for_memory(t, bytes);

@@ -100,6 +100,7 @@ class MetricsTest(ServerCase):
         self.assertEqual(load.scrape()["vecmux_writer_vectors_taken_total"][""], 0)
         load.send(0, 5000)
         found = load.wait_until_stored(3000)
+        self.assertGreaterEqual(found["vecmux_memory_send_bytes"]['{kind="files"}'], 4 << 20)
         self.assertEqual(found["vecmux_writer_vectors_failed_total"][""], 0)
         calls = found["vecmux_calls_total"]['{operation="write",status="VMX_OK"}']
         self.assertEqual(found["vecmux_writer_batches_total"][""], calls)

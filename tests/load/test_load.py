@@ -139,6 +139,14 @@ class LoadTest(LoadBase):
         records = self.fetch([f"v{i}" for i in chosen])
         self.assertEqual(records, {f"v{i}": good(i) for i in chosen})
 
+    def test_many_bad_lines_in_a_row(self):
+        """Each takes an id of its own, long enough that they would overrun what is kept of texts."""
+        with open(self.path("a.jsonl"), "w", encoding="utf-8") as file:
+            file.write("x\n" * 20000)
+        done, _ = self.load("--id-format", "p" * 400 + "%d", "--dead-letters", self.path("dead"), self.path("a.jsonl"),
+                            code=1)
+        self.assertEqual((done["stored"], done["failed"], done["complete"]), (0, 20000, True))
+
     def test_numbers_that_no_index_takes(self):
         array = np.ones((3000, 4), "f4")
         array[[7, 1500, 2999], 1] = [np.nan, np.inf, -np.inf]
@@ -149,6 +157,25 @@ class LoadTest(LoadBase):
         letters = self.letters()
         self.assertEqual([letter["id"] for letter in letters], ["7", "1500", "2999"])
         self.assertEqual(letters[0]["values"], [1, None, 1, 1])
+
+    def test_memory_of_readers(self):
+        """What files are read into counts with what is sent, and fits a small limit; a line that does not is said."""
+        formats.write_vecs(self.path("a.fvecs"), np.ones((20000, 16), "f4"))
+        code, out, err = run("load", "--endpoint", self.server.endpoint, "--quiet", "--stats", "json", "--set",
+                             "memory.limit.bytes=1m", self.path("a.fvecs"))
+        self.assertEqual(code, 0, out + err)
+        stats = json.loads(err)
+        value = lambda name, label: next(  # noqa: E731
+            one["value"] for one in stats[name] if label in one["labels"].values())
+        self.assertGreater(value("vecmux_memory_peak_bytes", "send"), 1 << 18)
+        self.assertLessEqual(value("vecmux_memory_peak_bytes", "send"), 1 << 20)
+        self.assertEqual([one["value"] for one in stats["vecmux_memory_send_bytes"]], [0, 0, 0, 0])
+        with open(self.path("a.jsonl"), "w", encoding="utf-8") as file:
+            file.write(json.dumps({"id": "1", "values": [1], "more": "x" * 900000}) + "\n")
+        code, _, err = run("load", "--endpoint", self.server.endpoint, "--quiet", "--set", "memory.limit.bytes=1m",
+                           self.path("a.jsonl"))
+        self.assertEqual(code, 1)
+        self.assertRegex(err, r"a\.jsonl: its readers hold \d+ bytes: .*memory\.limit\.bytes is 1048576.*raise it")
 
     def test_file_that_breaks_off(self):
         array = np.ones((3000, 4), "f4")

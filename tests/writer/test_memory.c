@@ -124,6 +124,47 @@ START_TEST(single_upserts_count_too)
 }
 END_TEST
 
+static vmx_memory_info
+memory_now(void)
+{
+    vmx_memory_info memory;
+    vmx_memory_info_init(&memory, sizeof memory);
+    vmx_client_memory(s.w->client, &memory);
+    return memory;
+}
+
+/* What a program reserves for its files is lacking to upserts and writers until it is given back. */
+START_TEST(files_count_too)
+{
+    const char *const properties[] = {"memory.limit.bytes", "64k", NULL};
+    vmx_op *op;
+    store_open(&s, 11, properties);
+    s.delay_us = 1000000;
+    ck_assert_int_eq(vmx_client_memory_reserve(s.w->client, 65537, 60000, &error), VMX_ERR_TOO_LARGE);
+    ck_assert_ptr_nonnull(strstr(error.message, "memory.limit.bytes is 65536"));
+    ck_assert_int_eq(vmx_client_memory_reserve(s.w->client, 30000, 0, &error), VMX_OK);
+    ck_assert_uint_eq(memory_now().file_bytes, 30000);
+    ck_assert_uint_eq(memory_now().used_bytes, 30000);
+    ck_assert_uint_eq(memory_now().writer_bytes, 0);
+    ck_assert_int_eq(start_upsert(10000, &op), VMX_ERR_WOULD_BLOCK);
+    vmx_client_memory_release(s.w->client, 20000);
+    ck_assert_int_eq(start_upsert(10000, &op), VMX_OK);
+    ck_assert_uint_ge(memory_now().upsert_bytes, 40000);
+    ck_assert_uint_eq(memory_now().file_bytes, 10000);
+    ck_assert_int_eq(vmx_client_memory_reserve(s.w->client, 50000, 0, &error), VMX_ERR_WOULD_BLOCK);
+    ck_assert_int_eq(vmx_client_memory_reserve(s.w->client, 50000, 10, &error), VMX_ERR_TIMEOUT);
+    ck_assert_int_eq(vmx_client_memory_reserve(s.w->client, 60000, 10, &error), VMX_ERR_TOO_LARGE);
+    ck_assert_int_eq(vmx_client_memory_reserve(s.w->client, 50000, 60000, &error), VMX_OK);
+    ck_assert_uint_eq(vmx_op_status(op), VMX_OK);
+    ck_assert_uint_eq(memory_now().file_bytes, 60000);
+    vmx_client_memory_release(s.w->client, 60000);
+    ck_assert_uint_eq(memory_now().used_bytes, 0);
+    ck_assert_uint_eq(memory_now().file_bytes, 0);
+    vmx_op_free(op);
+    world_free(s.w);
+}
+END_TEST
+
 static size_t releases;
 
 static void
@@ -164,8 +205,12 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {puts_stop_when_the_line_is_full,          puts_stop_at_the_memory_limit,
-                                  what_can_never_fit_is_refused_at_once,    single_upserts_count_too,
-                                  lent_values_are_sent_from_where_they_are, NULL};
+    const TTest *const tests[] = {puts_stop_when_the_line_is_full,
+                                  puts_stop_at_the_memory_limit,
+                                  what_can_never_fit_is_refused_at_once,
+                                  single_upserts_count_too,
+                                  files_count_too,
+                                  lent_values_are_sent_from_where_they_are,
+                                  NULL};
     return run_suite("writer_memory", tests);
 }

@@ -1,5 +1,6 @@
 #include "bytes.h"
 
+#include "buffers.h"
 #include "limits.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ open_packed(load_bytes *bytes, cli_reason *reason)
     if (!bytes->gz)
         return cli_refuse(reason, "out of memory");
     gzbuffer(bytes->gz, LOAD_GZIP_BUFFER);
+    load_buffers_add(LOAD_GZIP_STATE);
     bytes->fd = -1;
     bytes->size = LOAD_UNKNOWN;
     return true;
@@ -59,8 +61,10 @@ load_bytes_open(load_bytes *bytes, const char *path, cli_reason *reason)
 void
 load_bytes_close(load_bytes *bytes)
 {
-    if (bytes->gz)
+    if (bytes->gz) {
         gzclose_r(bytes->gz);
+        load_buffers_remove(LOAD_GZIP_STATE);
+    }
     if (bytes->fd >= 0)
         close(bytes->fd);
     *bytes = (load_bytes){.fd = -1};

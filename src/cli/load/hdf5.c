@@ -3,6 +3,7 @@
  * "train" for the vectors. libhdf5 reads it and converts it to float32. Nothing outside the file is followed: no
  * external link, no external storage, no virtual dataset, no filter plug-in.
  */
+#include "buffers.h"
 #include "matrix.h"
 #include "reader.h"
 
@@ -24,6 +25,7 @@ typedef struct hdf5_reader {
     size_t rank;
     uint64_t next;
     size_t block_rows;
+    size_t cache_bytes; /* libhdf5's, for chunks */
     float *floats;
     vmx_vector *vectors;
 } hdf5_reader;
@@ -169,6 +171,10 @@ open_array(hdf5_reader *reader, const char *name, load_layout *layout, cli_reaso
     if (!read_type(reader->dataset, &layout->type, reason) || !read_shape(reader, layout, reason) ||
         !check_storage(reader, layout->type.bytes, &chunk_bytes, reason))
         return false;
+    if (chunk_bytes > 0) {
+        reader->cache_bytes = chunk_bytes <= CACHE_BYTES ? CACHE_BYTES : chunk_bytes;
+        load_buffers_add(reader->cache_bytes);
+    }
     if (chunk_bytes <= CACHE_BYTES)
         return true;
     /* a chunk that does not fit the cache would be unpacked again for every block of rows */
@@ -195,8 +201,8 @@ open_file(hdf5_reader *reader, const char *path, const char *name, cli_reason *r
     if (!open_array(reader, name, &layout, reason))
         return false;
     reader->block_rows = load_block_rows(layout.dimension * sizeof(float), layout.dimension, layout.rows);
-    reader->floats = malloc(reader->block_rows * layout.dimension * sizeof *reader->floats);
-    reader->vectors = malloc(reader->block_rows * sizeof *reader->vectors);
+    reader->floats = load_buffer_new(reader->block_rows * layout.dimension * sizeof *reader->floats);
+    reader->vectors = load_buffer_new(reader->block_rows * sizeof *reader->vectors);
     reader->base.description = (load_description){
         .format = reader->base.format->title,
         .type = load_type_name(layout.type),
@@ -295,7 +301,8 @@ load_hdf5_close(load_reader *base)
         H5Dclose(reader->dataset);
     if (reader->file >= 0)
         H5Fclose(reader->file);
-    free(reader->floats);
-    free(reader->vectors);
+    load_buffer_free(reader->floats);
+    load_buffer_free(reader->vectors);
+    load_buffers_remove(reader->cache_bytes);
     free(reader);
 }

@@ -195,7 +195,8 @@ hand_out(load_input *input, size_t max, load_rows *rows)
 {
     load_rows *block = &input->block;
     *rows = (load_rows){.first = input->next, .vectors = block->vectors};
-    load_input_text_reset(&input->text);
+    if (!load_input_text_reset(&input->text))
+        return LOAD_FAILED;
     while (rows->count < block->count && rows->count < max && load_input_text_has_room(&input->text)) {
         if (!load_input_text_fill(&input->text, input->next, &block->vectors[rows->count]))
             return LOAD_FAILED;
@@ -220,7 +221,7 @@ load_input_next(load_input *input, size_t max, load_rows *rows, cli_reason *reas
             *rows = input->block;
             rows->first = input->next;
             input->block.count = 0;
-            if (!load_input_text_fill(&input->text, input->next, NULL))
+            if (!load_input_text_reset(&input->text) || !load_input_text_fill(&input->text, input->next, NULL))
                 return LOAD_FAILED;
             input->next++;
         }

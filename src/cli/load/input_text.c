@@ -1,12 +1,13 @@
 #include "input_text.h"
 
+#include "buffers.h"
 #include "cli/cli.h"
+#include "limits.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_BYTES (1u << 20)
-#define ROW_BYTES  (LOAD_METADATA_MAX + LOAD_ID_MAX)
+#define ROW_BYTES (LOAD_METADATA_MAX + LOAD_ID_MAX)
 
 /* Opens a column that must have a row for each of the input's. */
 static bool
@@ -78,11 +79,6 @@ load_input_text_open(load_input_text *text, const load_input_options *options, u
         return false;
     }
     *code = CLI_FAILED;
-    text->texts = malloc(TEXT_BYTES);
-    if (!text->texts) {
-        cli_error("out of memory");
-        return false;
-    }
     if (options->id_file && !open_column(&text->ids, "--ids", options->id_file, rows))
         return false;
     if (options->metadata_file && !open_column(&text->metadata, "--metadata", options->metadata_file, rows))
@@ -108,7 +104,7 @@ load_input_text_close(load_input_text *text)
             load_column_close(&text->columns[i]);
         free(text->names[i]);
     }
-    free(text->texts);
+    load_buffer_free(text->texts);
 }
 
 static bool
@@ -132,16 +128,24 @@ load_input_text_seek(load_input_text *text, uint64_t row)
     return true;
 }
 
-void
+bool
 load_input_text_reset(load_input_text *text)
 {
+    size_t part = load_buffers_share() / LOAD_TEXT_PART;
     text->used = 0;
+    if (text->texts)
+        return true;
+    text->capacity = part > ROW_BYTES ? part : ROW_BYTES;
+    text->texts = load_buffer_new(text->capacity);
+    if (!text->texts)
+        cli_error("out of memory");
+    return text->texts;
 }
 
 bool
 load_input_text_has_room(const load_input_text *text)
 {
-    return TEXT_BYTES - text->used >= ROW_BYTES;
+    return text->capacity - text->used >= ROW_BYTES;
 }
 
 /* Copies a text behind the others; the room is there. */

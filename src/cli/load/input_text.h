@@ -20,8 +20,8 @@ typedef struct load_input_text {
     load_column columns[LOAD_METADATA_COLUMNS];
     char *names[LOAD_METADATA_COLUMNS]; /* as JSON texts */
     size_t column_count;
-    char *texts; /* of the rows handed out last */
-    size_t used;
+    char *texts; /* of the rows handed out last; NULL before the first */
+    size_t used, capacity;
 } load_input_text;
 
 /* Opens what the options name. `rows`: how many there will be, or LOAD_UNKNOWN; `records`: the rows have ids of their
@@ -36,8 +36,9 @@ load_input_text_close(load_input_text *text);
 bool
 load_input_text_seek(load_input_text *text, uint64_t row);
 
-/* Begins a new block of rows: what was filled in before is no longer needed. */
-void
+/* Begins a new block of rows, with room for one: what was filled in before is no longer needed. False after one line on
+ * stderr. */
+bool
 load_input_text_reset(load_input_text *text);
 
 /* Is there room for one more row? */

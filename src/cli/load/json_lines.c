@@ -2,12 +2,13 @@
  * JSON lines: a record on each line, as `vecmux upsert` takes them. A dead letter has an "error" too, which is skipped,
  * and one that was no JSON has its line in "text".
  */
+#include "buffers.h"
 #include "cli/record.h"
 #include "limits.h"
 #include "reader.h"
 #include "text_lines.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 typedef struct json_reader {
     load_reader base;
@@ -15,23 +16,25 @@ typedef struct json_reader {
     uint64_t next; /* row: lines that are blank are none */
     cli_record records[LOAD_BLOCK_RECORDS];
     vmx_vector vectors[LOAD_BLOCK_RECORDS];
-    size_t count;      /* records that are owned */
-    bool bad;          /* a row that is no record waits to be told */
-    vmx_str bad_text;  /* of it; in the lines' buffer */
-    cli_reason reason; /* of it */
+    size_t count;        /* records that are owned */
+    size_t record_bytes; /* of them */
+    bool bad;            /* a row that is no record waits to be told */
+    vmx_str bad_text;    /* of it; in the lines' buffer */
+    cli_reason reason;   /* of it */
 } json_reader;
 
 load_reader *
 load_json_open(const load_format *format, const char *path, const char *dataset, cli_reason *reason)
 {
     (void)dataset;
-    json_reader *reader = calloc(1, sizeof *reader);
+    json_reader *reader = load_buffer_new(sizeof *reader);
     if (!reader) {
         cli_refuse(reason, "out of memory");
         return NULL;
     }
+    memset(reader, 0, sizeof *reader);
     if (!load_text_lines_open(&reader->lines, path, reason)) {
-        free(reader);
+        load_buffer_free(reader);
         return NULL;
     }
     reader->base.format = format;
@@ -51,7 +54,9 @@ free_records(json_reader *reader)
 {
     for (size_t i = 0; i < reader->count; i++)
         cli_record_free(&reader->records[i]);
+    load_buffers_remove(reader->record_bytes);
     reader->count = 0;
+    reader->record_bytes = 0;
 }
 
 void
@@ -60,7 +65,7 @@ load_json_close(load_reader *base)
     json_reader *reader = (json_reader *)base;
     free_records(reader);
     load_text_lines_close(&reader->lines);
-    free(reader);
+    load_buffer_free(reader);
 }
 
 /* What a dead letter holds besides the record is dropped; a line kept as a text becomes the line. */
@@ -127,8 +132,8 @@ next_line(json_reader *reader, vmx_str *line, cli_reason *reason)
 static bool
 read_records(json_reader *reader, size_t max, bool *ended, cli_reason *reason)
 {
-    size_t bytes = 0;
-    while (reader->count < max && bytes < LOAD_RECORD_BYTES && !reader->bad && !*ended) {
+    size_t most = load_buffers_share() / LOAD_RECORD_PART;
+    while (reader->count < max && reader->record_bytes < most && !reader->bad && !*ended) {
         vmx_str line;
         load_line kind = next_line(reader, &line, &reader->reason);
         cli_record *record = &reader->records[reader->count];
@@ -143,7 +148,8 @@ read_records(json_reader *reader, size_t max, bool *ended, cli_reason *reason)
             reader->bad_text = line;
         } else {
             cli_record_borrow(record, &reader->vectors[reader->count++]);
-            bytes += cli_record_size(record);
+            reader->record_bytes += cli_record_size(record);
+            load_buffers_add(cli_record_size(record));
         }
     }
     return true;

@@ -1,5 +1,6 @@
 #include "loader.h"
 
+#include "buffers.h"
 #include "cli/cli.h"
 #include "dead_letters.h"
 #include "progress.h"
@@ -31,6 +32,7 @@ typedef struct loader {
     load_journal_state resumed; /* where the load before this one ended */
     load_settled settled;       /* with --resume */
     load_progress progress;
+    size_t reserved;    /* bytes of the client's memory, for the readers' buffers */
     uint64_t refused;   /* rows that were never sent */
     uint64_t reported;  /* failed vectors, by the writer */
     uint64_t shown;     /* reasons */
@@ -261,10 +263,30 @@ send_rows(loader *l, const load_rows *rows)
     }
 }
 
+/* The readers' buffers count in the client's memory: a share from the beginning, and more where a row, a line or a chunk
+ * is larger. */
+static void
+reserve_buffers(loader *l)
+{
+    size_t held = load_buffers_held() > load_buffers_share() ? load_buffers_held() : load_buffers_share();
+    while (held > l->reserved && !l->stop) {
+        vmx_error error;
+        vmx_status status = vmx_client_memory_reserve(l->client, held - l->reserved, TICK_MS, &error);
+        if (status == VMX_OK) {
+            l->reserved = held;
+        } else if (status != VMX_ERR_TIMEOUT) {
+            cli_error("%s: its readers hold %zu bytes: %s", load_input_path(l->input), held, error.message);
+            break_off(l);
+        } else {
+            tick(l);
+        }
+    }
+}
+
 static void
 send_all(loader *l)
 {
-    while (!l->stop) {
+    for (reserve_buffers(l); !l->stop; reserve_buffers(l)) {
         load_rows rows;
         cli_reason reason;
         switch (load_input_next(l->input, BLOCK_ROWS, &rows, &reason)) {
@@ -354,6 +376,10 @@ prepare(loader *l, json_t *identity)
         !load_dead_letters_open(&l->letters, l->options->dead_letters))
         return false;
     load_settled_init(&l->settled, l->resumed.next);
+    vmx_memory_info memory;
+    vmx_memory_info_init(&memory, sizeof memory);
+    vmx_client_memory(l->client, &memory);
+    load_buffers_fit(memory.limit_bytes);
     if (l->resumed.next > l->options->input.first_row && !load_input_seek(l->input, l->resumed.next))
         return false;
     if (vmx_queue_new(l->client, &l->queue, &error) == VMX_OK && open_writer(l, &error) == VMX_OK)
@@ -376,6 +402,7 @@ load_run(const cli_session *session, load_input *input, const load_options *opti
     }
     vmx_writer_free(l.writer);
     vmx_queue_free(l.queue);
+    vmx_client_memory_release(l.client, l.reserved);
     load_settled_free(&l.settled);
     load_dead_letters_close(&l.letters);
     load_journal_close(&l.journal);

@@ -1,16 +1,16 @@
 #include "matrix.h"
 
+#include "buffers.h"
 #include "limits.h"
 
 #include <endian.h>
-#include <stdlib.h>
 #include <string.h>
 
 size_t
 load_block_rows(size_t stride, size_t dimension, uint64_t rows)
 {
-    size_t by_raw = LOAD_RAW_BYTES / stride;
-    size_t by_floats = LOAD_FLOAT_BYTES / (dimension * sizeof(float));
+    size_t by_raw = load_buffers_share() / LOAD_RAW_PART / stride;
+    size_t by_floats = load_buffers_share() / LOAD_FLOAT_PART / (dimension * sizeof(float));
     size_t block = by_raw < by_floats ? by_raw : by_floats;
     block = block < LOAD_BLOCK_ROWS ? block : LOAD_BLOCK_ROWS;
     block = block < rows ? block : (size_t)rows;
@@ -25,7 +25,7 @@ read_header(load_matrix *matrix, load_layout_function *read_layout, cli_reason *
         !load_layout_check(layout, matrix->bytes.size, reason))
         return false;
     matrix->block_rows = load_block_rows(load_layout_stride(layout), layout->dimension, layout->rows);
-    matrix->raw = malloc(matrix->block_rows * load_layout_stride(layout));
+    matrix->raw = load_buffer_new(matrix->block_rows * load_layout_stride(layout));
     return matrix->raw || cli_refuse(reason, "out of memory");
 }
 
@@ -45,7 +45,7 @@ void
 load_matrix_close(load_matrix *matrix)
 {
     load_bytes_close(&matrix->bytes);
-    free(matrix->raw);
+    load_buffer_free(matrix->raw);
     matrix->raw = NULL;
 }
 

@@ -1,3 +1,4 @@
+#include "buffers.h"
 #include "matrix.h"
 #include "reader.h"
 
@@ -16,8 +17,8 @@ prepare(matrix_reader *reader, cli_reason *reason)
 {
     const load_layout *layout = &reader->matrix.layout;
     size_t rows = reader->matrix.block_rows;
-    reader->floats = malloc(rows * layout->dimension * sizeof *reader->floats);
-    reader->vectors = malloc(rows * sizeof *reader->vectors);
+    reader->floats = load_buffer_new(rows * layout->dimension * sizeof *reader->floats);
+    reader->vectors = load_buffer_new(rows * sizeof *reader->vectors);
     if (!reader->floats || !reader->vectors)
         return cli_refuse(reason, "out of memory");
     reader->base.description = (load_description){
@@ -90,7 +91,7 @@ load_matrix_reader_close(load_reader *base)
 {
     matrix_reader *reader = (matrix_reader *)base;
     load_matrix_close(&reader->matrix);
-    free(reader->floats);
-    free(reader->vectors);
+    load_buffer_free(reader->floats);
+    load_buffer_free(reader->vectors);
     free(reader);
 }

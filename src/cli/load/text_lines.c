@@ -1,6 +1,7 @@
 #include "text_lines.h"
 
-#include <stdlib.h>
+#include "buffers.h"
+
 #include <string.h>
 
 bool
@@ -10,7 +11,7 @@ load_text_lines_open(load_text_lines *lines, const char *path, cli_reason *reaso
     if (!load_bytes_open(&lines->bytes, path, reason))
         return false;
     lines->capacity = LOAD_LINE_FIRST;
-    lines->buffer = malloc(LOAD_LINE_FIRST);
+    lines->buffer = load_buffer_new(LOAD_LINE_FIRST);
     if (lines->buffer)
         return true;
     load_text_lines_close(lines);
@@ -21,14 +22,14 @@ void
 load_text_lines_close(load_text_lines *lines)
 {
     load_bytes_close(&lines->bytes);
-    free(lines->buffer);
+    load_buffer_free(lines->buffer);
     lines->buffer = NULL;
 }
 
 static bool
 grow(load_text_lines *lines, cli_reason *reason)
 {
-    char *grown = realloc(lines->buffer, 2 * lines->capacity);
+    char *grown = load_buffer_grow(lines->buffer, 2 * lines->capacity);
     if (!grown)
         return cli_refuse(reason, "out of memory");
     lines->buffer = grown;
