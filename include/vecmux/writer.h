@@ -226,6 +226,8 @@ typedef struct vmx_memory_info {
     /* where used_bytes are, too */
     uint64_t build_bytes;
     uint64_t file_bytes; /* vmx_client_memory_reserve */
+    uint64_t
+        kept_bytes; /* not in used_bytes: a writer's blocks that wait to serve again; they give way to reservations */
 } vmx_memory_info;
 
 VMX_API void

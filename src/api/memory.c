@@ -32,6 +32,7 @@ vmx_client_memory(const vmx_client *client, vmx_memory_info *info)
         .reply_peak_bytes = replies.peak_bytes,
         .build_bytes = figures.kind_bytes[VMX_MEMORY_BUILD],
         .file_bytes = figures.kind_bytes[VMX_MEMORY_FILE],
+        .kept_bytes = figures.kept_bytes,
     };
     vmx_sized_write(info, &ours, sizeof ours);
 }

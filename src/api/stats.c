@@ -191,6 +191,7 @@ collect_memory(vmx_stats *stats, vmx_client *client)
     vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)send.writer_bytes, "batches", NULL);
     for (size_t kind = 0; kind < VMX_MEMORY_KINDS; kind++)
         vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)send.kind_bytes[kind], kinds[kind], NULL);
+    vmx_stats_add(stats, VMX_M_MEMORY_HELD, (double)send.kept_bytes, "kept", NULL);
     add_accounts(stats, VMX_M_MEMORY_WAITING, send.waiting, reply.waiting);
 }
 

@@ -4,6 +4,16 @@
 
 #include "core/alloc.h"
 
+typedef struct counted_block counted_block;
+
+struct counted_block {
+    vmx_block block; /* first */
+    vmx_memory *memory;
+    size_t bytes;
+    counted_block *next; /* of kept ones */
+    alignas(max_align_t) uint8_t data[];
+};
+
 struct vmx_memory {
     _Atomic size_t refs; /* the client, and one for each block */
     _Atomic size_t kind_bytes[VMX_MEMORY_KINDS];
@@ -14,6 +24,9 @@ struct vmx_memory {
         size_t used_bytes;
         size_t peak_bytes;
         size_t waiting;
+        counted_block *kept; /* the last one first */
+        size_t kept_bytes;   /* which are not in used_bytes */
+        size_t serving;      /* blocks of that size that are in use */
         vmx_reservation *head, *tail;
         vmx_memory_listener *listeners;
         void (*changed)(void *user);
@@ -37,11 +50,61 @@ vmx_memory_new(size_t limit_bytes, void (*changed)(void *user), void *user)
     return memory;
 }
 
+/* --- kept blocks --------------------------------------------------------------------------------------------------- */
+
+static void
+keep_locked(vmx_memory *memory, counted_block *block)
+{
+    block->next = memory->locked.kept;
+    memory->locked.kept = block;
+    memory->locked.kept_bytes += block->bytes;
+}
+
+/* NULL: none is kept. */
+static counted_block *
+take_kept_locked(vmx_memory *memory)
+{
+    counted_block *block = memory->locked.kept;
+    if (block == NULL)
+        return NULL;
+    memory->locked.kept = block->next;
+    memory->locked.kept_bytes -= block->bytes;
+    return block;
+}
+
+/* Takes out those that there is no room for, or all when none is in use; for free_blocks. */
+static counted_block *
+take_surplus_locked(vmx_memory *memory)
+{
+    size_t most = memory->locked.serving > 0 ? memory->limit_bytes - memory->locked.used_bytes : 0;
+    counted_block *surplus = NULL;
+    while (memory->locked.kept_bytes > most) {
+        counted_block *block = take_kept_locked(memory);
+        block->next = surplus;
+        surplus = block;
+    }
+    return surplus;
+}
+
+/* Without the lock. */
+static void
+free_blocks(counted_block *blocks)
+{
+    while (blocks != NULL) {
+        counted_block *next = blocks->next;
+        vmx_dealloc(blocks);
+        blocks = next;
+    }
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------- */
+
 static void
 unref(vmx_memory *memory)
 {
     if (atomic_fetch_sub_explicit(&memory->refs, 1, memory_order_acq_rel) != 1)
         return;
+    free_blocks(memory->locked.kept);
     pthread_cond_destroy(&memory->told);
     pthread_mutex_destroy(&memory->lock);
     vmx_dealloc(memory);
@@ -153,7 +216,9 @@ vmx_memory_try(vmx_memory *memory, size_t bytes)
 {
     pthread_mutex_lock(&memory->lock);
     bool taken = memory->locked.head == NULL && take_locked(memory, bytes);
+    counted_block *surplus = take_surplus_locked(memory);
     pthread_mutex_unlock(&memory->lock);
+    free_blocks(surplus);
     return taken;
 }
 
@@ -198,8 +263,10 @@ vmx_memory_queue(vmx_memory *memory, vmx_reservation *reservation, size_t bytes)
     bool granted = reservation->granted;
     if (!granted)
         link_locked(memory, reservation);
+    counted_block *surplus = take_surplus_locked(memory);
     news pressure = begin_telling_locked(memory, !granted, false, false);
     pthread_mutex_unlock(&memory->lock);
+    free_blocks(surplus);
     tell(memory, &pressure);
     return granted;
 }
@@ -219,18 +286,23 @@ vmx_memory_want_room(vmx_memory_listener *listener)
     atomic_store(&listener->wants_room, true);
 }
 
-/* Serves the line, and tells of it. */
+/* Serves the line, and tells of it. `released`: NULL, or a block to keep, whose bytes are those given back. */
 static void
-serve(vmx_memory *memory, size_t given_back_bytes)
+serve(vmx_memory *memory, size_t given_back_bytes, counted_block *released)
 {
     pthread_mutex_lock(&memory->lock);
     memory->locked.used_bytes -= given_back_bytes;
     bool served = serve_locked(memory);
+    if (released != NULL)
+        keep_locked(memory, released);
+    memory->locked.serving -= released != NULL;
+    counted_block *surplus = take_surplus_locked(memory);
     bool quiet = !served && memory->locked.listeners == NULL;
     news room = {0};
     if (!quiet)
         room = begin_telling_locked(memory, false, given_back_bytes > 0, served);
     pthread_mutex_unlock(&memory->lock);
+    free_blocks(surplus);
     if (!quiet)
         tell(memory, &room);
 }
@@ -244,13 +316,13 @@ vmx_memory_cancel(vmx_memory *memory, vmx_reservation *reservation)
         unlink_locked(memory, reservation);
     reservation->granted = false;
     pthread_mutex_unlock(&memory->lock);
-    serve(memory, bytes);
+    serve(memory, bytes, NULL);
 }
 
 void
 vmx_memory_release(vmx_memory *memory, size_t bytes)
 {
-    serve(memory, bytes);
+    serve(memory, bytes, NULL);
 }
 
 size_t
@@ -285,7 +357,8 @@ vmx_memory_read(vmx_memory *memory, vmx_memory_figures *figures)
     *figures = (vmx_memory_figures){.limit_bytes = memory->limit_bytes,
                                     .used_bytes = memory->locked.used_bytes,
                                     .peak_bytes = memory->locked.peak_bytes,
-                                    .waiting = memory->locked.waiting};
+                                    .waiting = memory->locked.waiting,
+                                    .kept_bytes = memory->locked.kept_bytes};
     figures->writer_bytes = figures->used_bytes;
     for (size_t kind = 0; kind < VMX_MEMORY_KINDS; kind++) {
         figures->kind_bytes[kind] = atomic_load(&memory->kind_bytes[kind]);
@@ -296,12 +369,11 @@ vmx_memory_read(vmx_memory *memory, vmx_memory_figures *figures)
 
 /* --- blocks -------------------------------------------------------------------------------------------------------- */
 
-typedef struct counted_block {
-    vmx_block block; /* first */
-    vmx_memory *memory;
-    size_t bytes;
-    alignas(max_align_t) uint8_t data[];
-} counted_block;
+static bool
+is_to_keep(size_t bytes)
+{
+    return bytes == vmx_memory_block_bytes(VMX_MEMORY_KEPT_BYTES);
+}
 
 static void
 release_counted(vmx_block *block)
@@ -309,8 +381,10 @@ release_counted(vmx_block *block)
     counted_block *counted = (counted_block *)block;
     vmx_memory *memory = counted->memory;
     size_t bytes = counted->bytes;
-    vmx_dealloc(counted);
-    vmx_memory_release(memory, bytes);
+    bool keeps = is_to_keep(bytes);
+    if (!keeps)
+        vmx_dealloc(counted);
+    serve(memory, bytes, keeps ? counted : NULL);
     unref(memory);
 }
 
@@ -320,10 +394,33 @@ vmx_memory_block_bytes(size_t size_bytes)
     return sizeof(counted_block) + size_bytes;
 }
 
+/* A kept block, or a new one of that size. NULL when memory is out. */
+static counted_block *
+take_to_serve(vmx_memory *memory)
+{
+    pthread_mutex_lock(&memory->lock);
+    counted_block *block = take_kept_locked(memory);
+    if (block == NULL)
+        block = vmx_alloc(vmx_memory_block_bytes(VMX_MEMORY_KEPT_BYTES));
+    memory->locked.serving += block != NULL;
+    pthread_mutex_unlock(&memory->lock);
+    return block;
+}
+
+bool
+vmx_memory_keeps_block(vmx_memory *memory)
+{
+    pthread_mutex_lock(&memory->lock);
+    bool keeps = memory->locked.kept != NULL;
+    pthread_mutex_unlock(&memory->lock);
+    return keeps;
+}
+
 vmx_block *
 vmx_memory_block_new(vmx_memory *memory, size_t size_bytes, uint8_t **data)
 {
-    counted_block *counted = vmx_alloc(vmx_memory_block_bytes(size_bytes));
+    counted_block *counted =
+        size_bytes == VMX_MEMORY_KEPT_BYTES ? take_to_serve(memory) : vmx_alloc(vmx_memory_block_bytes(size_bytes));
     if (counted == NULL)
         return NULL;
     atomic_init(&counted->block.refs, 1);

@@ -99,6 +99,7 @@ typedef struct vmx_memory_figures {
     size_t limit_bytes, used_bytes, peak_bytes, waiting;
     size_t kind_bytes[VMX_MEMORY_KINDS]; /* of used_bytes */
     size_t writer_bytes;                 /* the rest of them */
+    size_t kept_bytes;                   /* beside used_bytes: blocks that were released, and wait to serve again */
 } vmx_memory_figures;
 
 void
@@ -107,6 +108,18 @@ vmx_memory_read(vmx_memory *memory, vmx_memory_figures *figures);
 /* What vmx_memory_block_new counts for a block of `size_bytes`. */
 size_t
 vmx_memory_block_bytes(size_t size_bytes);
+
+/*
+ * Blocks of this size are kept when they are released, and serve again, the last one first: a bulk load then neither asks
+ * the kernel for fresh pages all the time nor writes into memory that is in no cache. They go when none is in use, as the
+ * load has ended or waits. What is kept and what is in use are within the limit together: a reservation that needs the
+ * room gets it.
+ */
+#define VMX_MEMORY_KEPT_BYTES ((size_t)128 * 1024)
+
+/* Whether a block of that size is there. It may be gone a moment later. */
+bool
+vmx_memory_keeps_block(vmx_memory *memory);
 
 /*
  * A block whose bytes (vmx_memory_block_bytes) have been reserved; they are given back when it is released. NULL when

@@ -105,7 +105,8 @@ static const vmx_metric_row rows[VMX_M_COUNT] = {
          "bytes",
          {"kind"},
          "What is reserved of the account send now: batches of writers, upserts, builds, and files: the buffers that "
-         "a program reads files into, as `vecmux load` does."},
+         "a program reads files into, as `vecmux load` does. Beside that, kept: blocks of batches that wait to serve "
+         "again, and give way to reservations."},
     [VMX_M_MEMORY_WAITING] = {"vecmux_memory_waiting", GAUGE, "", {"account"}, "Reservations in line for room."},
     [VMX_M_WRITERS] = {"vecmux_writers", GAUGE, "", {0}, "Bulk writers that exist."},
     [VMX_M_WRITER_TAKEN] = {"vecmux_writer_vectors_taken_total",

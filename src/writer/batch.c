@@ -5,10 +5,12 @@
 #include "core/alloc.h"
 #include "core/error.h"
 
-/* Slabs grow with the batch, so that a few small records take little. */
-#define MIN_SLAB_BYTES (16 * 1024)
-#define MAX_SLAB_BYTES (256 * 1024)
-#define SMALL_SLABS    8
+/* Slabs grow with the batch, so that a few small records take little, unless a large one is there to serve again. Of
+ * records of more than an eighth of it so little would fit that a larger one is made. */
+#define MIN_SLAB_BYTES  (16 * 1024)
+#define SLAB_BYTES      VMX_MEMORY_KEPT_BYTES
+#define WIDE_SLAB_BYTES (2 * SLAB_BYTES)
+#define SMALL_SLABS     8
 
 /* What a record takes in the table of ids (writer/ids.h), kept half empty. */
 #define ID_BYTES 32
@@ -27,7 +29,7 @@ capacity_for(const vmx_row *first, size_t max_vectors, size_t max_bytes)
 static size_t
 pieces_for(size_t capacity, size_t max_bytes, bool lent)
 {
-    size_t slabs = max_bytes / MAX_SLAB_BYTES + SMALL_SLABS;
+    size_t slabs = max_bytes / (SLAB_BYTES / 2) + SMALL_SLABS;
     return (lent ? 2 * capacity : capacity) + slabs;
 }
 
@@ -112,13 +114,17 @@ vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender)
     return vmx_row_bytes(row) - (is_referenced(row, lender) ? values_bytes(row) : 0);
 }
 
+/* A slab that is to be kept is whole, be it at the end of a batch. */
 size_t
-vmx_batch_slab_bytes(const vmx_batch *batch, size_t copied_bytes, size_t max_bytes)
+vmx_batch_slab_bytes(const vmx_batch *batch, vmx_memory *memory, size_t copied_bytes, size_t max_bytes)
 {
+    bool wide = copied_bytes > SLAB_BYTES / 8;
     size_t left = max_bytes > batch->size_bytes ? max_bytes - batch->size_bytes : 0;
     size_t wanted = batch->size_bytes < MIN_SLAB_BYTES ? MIN_SLAB_BYTES : batch->size_bytes;
-    if (wanted > MAX_SLAB_BYTES)
-        wanted = MAX_SLAB_BYTES;
+    if (!wide && (wanted >= SLAB_BYTES || vmx_memory_keeps_block(memory)))
+        return SLAB_BYTES;
+    if (wanted > WIDE_SLAB_BYTES)
+        wanted = WIDE_SLAB_BYTES;
     if (wanted > left)
         wanted = left;
     return wanted > copied_bytes ? wanted : copied_bytes;

@@ -90,7 +90,7 @@ vmx_batch_has_room(const vmx_batch *batch, size_t copied_bytes)
 
 /* How large the next slab should be, for a record of so many copied bytes in a batch that may grow to `max_bytes`. */
 size_t
-vmx_batch_slab_bytes(const vmx_batch *batch, size_t copied_bytes, size_t max_bytes);
+vmx_batch_slab_bytes(const vmx_batch *batch, vmx_memory *memory, size_t copied_bytes, size_t max_bytes);
 
 /* Begins a slab of `slab_bytes`, for which vmx_memory_block_bytes have been reserved. False when memory is out. */
 bool

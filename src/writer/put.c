@@ -35,6 +35,7 @@ typedef struct taking {
     vmx_block *lender;
     uint64_t now_us;       /* of this hold of the lock */
     size_t reserved_bytes; /* of the budget, not used yet */
+    size_t slab_bytes;     /* how large a slab is asked for; 0: none yet */
     uint64_t deadline_us;
     bool blocks;        /* the caller is ready to wait */
     uint64_t linger_us; /* a batch was opened: when it is due */
@@ -61,25 +62,28 @@ goes_into(const vmx_writer *writer, const vmx_batch *batch, const record *r, con
            size <= writer->options.batch_bytes && batch->dimension == r->row.item.values.len && before != batch;
 }
 
-/* As many batches as may be in flight stand ready behind them: more would only wait, be it in memory that is lent. */
+/* A quarter as many batches as may be in flight stand ready behind them: enough for whenever some end at once. More would
+ * only wait, be it in memory that is lent, and be out of the caches when they are sent. */
 static bool
 line_is_full(const vmx_writer *writer)
 {
-    return writer->locked.ready.count >= writer->options.max_in_flight;
+    return writer->locked.ready.count >= (writer->options.max_in_flight + 3) / 4;
 }
 
 /* What is still needed of the budget for the record; 0: nothing. */
 static size_t
-needed_bytes(const vmx_writer *writer, const taking *t, const record *r)
+needed_bytes(const vmx_writer *writer, taking *t, const record *r)
 {
     const vmx_batch *batch = writer->locked.open;
     size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
     vmx_batch none = {0};
     if (batch != NULL && vmx_batch_has_room(batch, r->copied_bytes))
         return 0;
-    size_t slab = vmx_batch_slab_bytes(batch != NULL ? batch : &none, r->copied_bytes, max_bytes);
+    if (t->slab_bytes < r->copied_bytes)
+        t->slab_bytes =
+            vmx_batch_slab_bytes(batch != NULL ? batch : &none, writer->parts.memory, r->copied_bytes, max_bytes);
     size_t own = batch != NULL ? 0 : vmx_batch_own_bytes(&r->row, max_vectors, max_bytes, t->lender != NULL);
-    return own + vmx_memory_block_bytes(slab);
+    return own + vmx_memory_block_bytes(t->slab_bytes);
 }
 
 static bool
@@ -111,11 +115,10 @@ make_room_locked(vmx_writer *writer, taking *t, const record *r)
 {
     if (writer->locked.open == NULL && !open_batch_locked(writer, t, r))
         return false;
-    vmx_batch *batch = writer->locked.open;
-    size_t slab = vmx_batch_slab_bytes(batch, r->copied_bytes, writer->options.batch_bytes);
-    if (!vmx_batch_add_slab(batch, slab))
+    if (!vmx_batch_add_slab(writer->locked.open, t->slab_bytes))
         return false;
-    t->reserved_bytes -= vmx_memory_block_bytes(slab);
+    t->reserved_bytes -= vmx_memory_block_bytes(t->slab_bytes);
+    t->slab_bytes = 0;
     return true;
 }
 
@@ -305,7 +308,7 @@ wait_for_line(taking *t, vmx_error *error)
     }
     if (line_has_room(writer))
         return VMX_OK;
-    vmx_status status = would_block(t, 0, "as many batches wait as may be in flight", error);
+    vmx_status status = would_block(t, 0, "enough batches wait to be sent", error);
     if (status == VMX_ERR_WOULD_BLOCK && line_has_room(writer))
         want_room(t, 1); /* the line moved before room was wanted: nobody else may tell of it */
     return status;
@@ -414,7 +417,7 @@ vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_blo
     taking t;
     t.writer = writer;
     t.lender = lender;
-    t.reserved_bytes = 0;
+    t.reserved_bytes = t.slab_bytes = 0;
     t.blocks = timeout_ms > 0;
     t.linger_us = VMX_NEVER;
     t.deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);

@@ -241,6 +241,48 @@ START_TEST(test_a_hold_stands_for_all_but_the_lender)
 }
 END_TEST
 
+/* Blocks of the kept size serve again, give way to reservations, and go when none is in use. */
+START_TEST(test_kept_blocks_serve_again)
+{
+    failing_allocator state;
+    uint8_t *data[2], *again;
+    vmx_block *blocks[2];
+    size_t bytes = vmx_memory_block_bytes(VMX_MEMORY_KEPT_BYTES);
+    failing_allocator_install(&state, LONG_MAX);
+    vmx_memory *memory = vmx_memory_new(3 * bytes, do_nothing, NULL);
+    long before = state.alive;
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert(vmx_memory_try(memory, bytes));
+        blocks[i] = vmx_memory_block_new(memory, VMX_MEMORY_KEPT_BYTES, &data[i]);
+    }
+    ck_assert(!vmx_memory_keeps_block(memory));
+    vmx_block_release(blocks[1]);
+    vmx_memory_figures figures;
+    vmx_memory_read(memory, &figures);
+    ck_assert_uint_eq(figures.used_bytes, bytes);
+    ck_assert_uint_eq(figures.kept_bytes, bytes);
+    ck_assert(vmx_memory_keeps_block(memory));
+    ck_assert(vmx_memory_try(memory, bytes));
+    blocks[1] = vmx_memory_block_new(memory, VMX_MEMORY_KEPT_BYTES, &again);
+    ck_assert_ptr_eq(again, data[1]);
+    vmx_block_release(blocks[1]);
+    ck_assert_int_eq(state.alive, before + 2);
+    ck_assert(vmx_memory_try(memory, bytes + 1)); /* a byte more than there is room for beside a kept one */
+    ck_assert_int_eq(state.alive, before + 1);
+    vmx_memory_release(memory, bytes + 1);
+    ck_assert(vmx_memory_try(memory, bytes));
+    blocks[1] = vmx_memory_block_new(memory, VMX_MEMORY_KEPT_BYTES, &again);
+    vmx_block_release(blocks[1]);
+    ck_assert_int_eq(state.alive, before + 2);
+    vmx_block_release(blocks[0]);
+    ck_assert_int_eq(state.alive, before);
+    vmx_memory_read(memory, &figures);
+    ck_assert_uint_eq(figures.kept_bytes + figures.used_bytes, 0);
+    vmx_memory_detach(memory);
+    vmx_set_allocator(NULL);
+}
+END_TEST
+
 START_TEST(test_block_memory)
 {
     uint8_t *data;
@@ -266,6 +308,7 @@ main(void)
                                   test_message_owns_its_slices,
                                   test_message_shares_references,
                                   test_a_hold_stands_for_all_but_the_lender,
+                                  test_kept_blocks_serve_again,
                                   test_block_memory,
                                   NULL};
     return run_suite("core memory", tests);

@@ -14,25 +14,25 @@ on_room(void *user)
     room_calls++;
 }
 
-/* Behind the batches in flight as many stand in line, however little memory they take. */
+/* Behind the batches in flight a quarter as many stand in line, however little memory they take. */
 START_TEST(puts_stop_when_the_line_is_full)
 {
     store_open(&s, 10, NULL);
     s.delay_us = 1000000;
     vmx_writer_options options = default_options();
     options.batch_vectors = 10;
-    options.max_in_flight = 2;
+    options.max_in_flight = 5;
     options.on_room = on_room;
     vmx_writer *writer = open_writer(&options);
     size_t taken = 0;
     room_calls = 0;
     ck_assert_int_eq(put_rows(writer, 0, 100, 4, 1, 0, &taken), VMX_ERR_WOULD_BLOCK);
-    ck_assert_uint_eq(taken, 40);
+    ck_assert_uint_eq(taken, 70);
     ck_assert_ptr_nonnull(strstr(error.message, "batches wait"));
-    ck_assert_int_eq(put_rows(writer, 40, 1, 4, 1, 500, &taken), VMX_ERR_TIMEOUT);
+    ck_assert_int_eq(put_rows(writer, 70, 1, 4, 1, 500, &taken), VMX_ERR_TIMEOUT);
     world_run(s.w, 2000000);
     ck_assert_uint_gt(room_calls, 0);
-    must_put(writer, 40, 60, 4, 1);
+    must_put(writer, 70, 30, 4, 1);
     close_all(writer);
     ck_assert_uint_eq(s.requests, 10);
 }
