@@ -17,6 +17,7 @@ struct counted_block {
 struct vmx_memory {
     _Atomic size_t refs; /* the client, and one for each block */
     _Atomic size_t kind_bytes[VMX_MEMORY_KINDS];
+    _Atomic size_t filling; /* who are between vmx_memory_begin_filling and end_filling */
     size_t limit_bytes;
     pthread_mutex_t lock;
     pthread_cond_t told; /* locked.telling has fallen */
@@ -72,11 +73,12 @@ take_kept_locked(vmx_memory *memory)
     return block;
 }
 
-/* Takes out those that there is no room for, or all when none is in use; for free_blocks. */
+/* Takes out those that there is no room for, or all when nobody needs them; for free_blocks. */
 static counted_block *
 take_surplus_locked(vmx_memory *memory)
 {
-    size_t most = memory->locked.serving > 0 ? memory->limit_bytes - memory->locked.used_bytes : 0;
+    bool needed = memory->locked.serving > 0 || atomic_load(&memory->filling) > 0;
+    size_t most = needed ? memory->limit_bytes - memory->locked.used_bytes : 0;
     counted_block *surplus = NULL;
     while (memory->locked.kept_bytes > most) {
         counted_block *block = take_kept_locked(memory);
@@ -405,6 +407,19 @@ take_to_serve(vmx_memory *memory)
     memory->locked.serving += block != NULL;
     pthread_mutex_unlock(&memory->lock);
     return block;
+}
+
+void
+vmx_memory_begin_filling(vmx_memory *memory)
+{
+    atomic_fetch_add(&memory->filling, 1);
+}
+
+void
+vmx_memory_end_filling(vmx_memory *memory, size_t bytes)
+{
+    atomic_fetch_sub(&memory->filling, 1);
+    vmx_memory_release(memory, bytes);
 }
 
 bool

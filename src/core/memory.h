@@ -111,11 +111,18 @@ vmx_memory_block_bytes(size_t size_bytes);
 
 /*
  * Blocks of this size are kept when they are released, and serve again, the last one first: a bulk load then neither asks
- * the kernel for fresh pages all the time nor writes into memory that is in no cache. They go when none is in use, as the
- * load has ended or waits. What is kept and what is in use are within the limit together: a reservation that needs the
+ * the kernel for fresh pages all the time nor writes into memory that is in no cache. They go when none is in use and
+ * nobody is about to fill one: the load has ended, or waits. What is kept and what is in use are within the limit together: a reservation that needs the
  * room gets it.
  */
 #define VMX_MEMORY_KEPT_BYTES ((size_t)128 * 1024)
+
+/* Between them blocks are kept though none is in use: somebody fills them, or waits until he may. Any thread; `bytes` were
+ * reserved, and are given back. */
+void
+vmx_memory_begin_filling(vmx_memory *memory);
+void
+vmx_memory_end_filling(vmx_memory *memory, size_t bytes);
 
 /* Whether a block of that size is there. It may be gone a moment later. */
 bool

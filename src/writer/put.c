@@ -421,6 +421,7 @@ vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_blo
     t.blocks = timeout_ms > 0;
     t.linger_us = VMX_NEVER;
     t.deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);
+    vmx_memory_begin_filling(writer->parts.memory);
     while (i < source->count && status == VMX_OK) {
         vmx_status sound = prepare_run(&t, source, i, &scratch, error);
         status = take_run(&t, error);
@@ -428,7 +429,7 @@ vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_blo
         if (status == VMX_OK)
             status = sound;
     }
-    vmx_memory_release(writer->parts.memory, t.reserved_bytes);
+    vmx_memory_end_filling(writer->parts.memory, t.reserved_bytes);
     vmx_arena_reset(&scratch);
     if (t.linger_us != VMX_NEVER)
         vmx_writer_arm(writer, t.linger_us);

@@ -223,12 +223,14 @@ vmx_send_make_known(vmx_send *send)
     pthread_mutex_lock(&writer->lock);
     bool last = settle_locked(writer, send, send->op.error.code == VMX_OK);
     account = writer->locked.account;
+    bool awaited = writer->locked.flushing > 0;
     pthread_mutex_unlock(&writer->lock);
     vmx_report_batch(send, &account);
     if (last)
         vmx_batch_free(batch);
     finish_op(send, send->deliveries != NULL);
-    vmx_host_changed(writer->parts.host);
+    if (awaited)
+        vmx_host_changed(writer->parts.host);
     vmx_writer_release(writer);
 }
 

@@ -314,6 +314,29 @@ is_flushed(void *arg)
     return flushed;
 }
 
+static void
+count_flush(vmx_writer *writer, bool waits)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->locked.flushing += waits ? 1 : (size_t)-1;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+/* False when the time is over. */
+static bool
+wait_for_outcomes(flush_wait *wait, uint64_t deadline_us)
+{
+    vmx_writer *writer = wait->writer;
+    count_flush(writer, true);
+    bool flushed = is_flushed(wait);
+    while (!flushed && vmx_writer_now(writer) < deadline_us) {
+        vmx_host_drive(writer->parts.host, deadline_us, is_flushed, wait);
+        flushed = is_flushed(wait);
+    }
+    count_flush(writer, false);
+    return flushed;
+}
+
 /* Once for each vector that failed and is not in the file. */
 static vmx_status
 tell_lost_letters(vmx_writer *writer, vmx_error *error)
@@ -345,13 +368,9 @@ vmx_writer_flush(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
     if (!closed)
         return vmx_error_no_memory(error);
     vmx_writer_service(writer);
-    uint64_t deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);
-    while (!is_flushed(&wait)) {
-        if (vmx_writer_now(writer) >= deadline_us)
-            return vmx_error_set(error, VMX_ERR_TIMEOUT, "flush: not everything has its outcome after %lld ms",
-                                 (long long)timeout_ms);
-        vmx_host_drive(writer->parts.host, deadline_us, is_flushed, &wait);
-    }
+    if (!wait_for_outcomes(&wait, vmx_deadline_us(vmx_writer_now(writer), timeout_ms)))
+        return vmx_error_set(error, VMX_ERR_TIMEOUT, "flush: not everything has its outcome after %lld ms",
+                             (long long)timeout_ms);
     return tell_lost_letters(writer, error);
 }
 

@@ -274,7 +274,10 @@ START_TEST(test_kept_blocks_serve_again)
     blocks[1] = vmx_memory_block_new(memory, VMX_MEMORY_KEPT_BYTES, &again);
     vmx_block_release(blocks[1]);
     ck_assert_int_eq(state.alive, before + 2);
+    vmx_memory_begin_filling(memory);
     vmx_block_release(blocks[0]);
+    ck_assert_int_eq(state.alive, before + 2);
+    vmx_memory_end_filling(memory, 0);
     ck_assert_int_eq(state.alive, before);
     vmx_memory_read(memory, &figures);
     ck_assert_uint_eq(figures.kept_bytes + figures.used_bytes, 0);
