@@ -64,11 +64,17 @@ vmx_arena_alloc(vmx_arena *arena, size_t size_bytes)
 }
 
 void *
-vmx_arena_calloc(vmx_arena *arena, size_t count, size_t size_bytes)
+vmx_arena_array(vmx_arena *arena, size_t count, size_t size_bytes)
 {
     if (size_bytes && count > SIZE_MAX / size_bytes)
         return NULL;
-    void *ptr = vmx_arena_alloc(arena, count * size_bytes);
+    return vmx_arena_alloc(arena, count * size_bytes);
+}
+
+void *
+vmx_arena_calloc(vmx_arena *arena, size_t count, size_t size_bytes)
+{
+    void *ptr = vmx_arena_array(arena, count, size_bytes);
     if (ptr)
         memset(ptr, 0, count * size_bytes);
     return ptr;

@@ -23,7 +23,11 @@ vmx_arena_init(vmx_arena *arena, size_t limit_bytes);
 void *
 vmx_arena_alloc(vmx_arena *arena, size_t size_bytes);
 
-/* Zeroed; NULL also when the product overflows. */
+/* The same for `count` items; NULL also when the product overflows. */
+void *
+vmx_arena_array(vmx_arena *arena, size_t count, size_t size_bytes);
+
+/* As vmx_arena_array, zeroed. */
 void *
 vmx_arena_calloc(vmx_arena *arena, size_t count, size_t size_bytes);
 

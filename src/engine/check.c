@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "core/sized.h"
 #include "wire/text_check.h"
 
 #define MAX_ID_BYTES  512
@@ -15,21 +14,14 @@
 #define SIGN_BIT      0x80000000u
 
 void
-vmx_vectors_at(const vmx_vectors *vectors, size_t i, vmx_vector *vector)
-{
-    size_t stride = vectors->stride != 0 ? vectors->stride : vectors->ptr->size;
-    vmx_sized_read(vector, sizeof *vector, (const char *)vectors->ptr + i * stride);
-}
-
-void
 vmx_check_name_vector(char name[VMX_CHECK_NAME_SIZE], const char *verb, size_t i, vmx_str id)
 {
     snprintf(name, VMX_CHECK_NAME_SIZE, "%s: vector %zu (id \"%.*s\")", verb, i, vmx_error_clip(id),
              id.ptr != NULL ? id.ptr : "");
 }
 
-vmx_status
-vmx_check_id(const char *what, vmx_str id, vmx_error *error)
+static inline vmx_status
+check_id(const char *what, vmx_str id, vmx_error *error)
 {
     if (id.len == 0)
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id is empty; give 1 to %d bytes", what, MAX_ID_BYTES);
@@ -88,11 +80,9 @@ any_not_finite(const float *values, size_t len)
     return any_not_finite_anywhere(values, len);
 }
 
-vmx_status
-vmx_check_finite(const char *what, const char *part, const float *values, size_t len, vmx_error *error)
+static vmx_status
+refuse_not_finite(const char *what, const char *part, const float *values, vmx_error *error)
 {
-    if (!any_not_finite(values, len))
-        return VMX_OK;
     size_t i = 0;
     while (isfinite(values[i]))
         i++;
@@ -100,33 +90,64 @@ vmx_check_finite(const char *what, const char *part, const float *values, size_t
                          i, isnan(values[i]) ? "NaN" : "infinite");
 }
 
-vmx_status
-vmx_check_sparse(const char *what, vmx_sparse sparse, vmx_error *error)
+static inline vmx_status
+check_finite(const char *what, const char *part, const float *values, size_t len, vmx_error *error)
+{
+    return any_not_finite(values, len) ? refuse_not_finite(what, part, values, error) : VMX_OK;
+}
+
+static inline vmx_status
+check_sparse(const char *what, vmx_sparse sparse, vmx_error *error)
 {
     if (sparse.len > MAX_SPARSE)
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu sparse values; at most %d are allowed", what, sparse.len,
                              MAX_SPARSE);
-    return vmx_check_finite(what, "sparse values", sparse.values, sparse.len, error);
+    return sparse.len > 0 ? check_finite(what, "sparse values", sparse.values, sparse.len, error) : VMX_OK;
 }
 
-vmx_status
-vmx_check_parts(const char *what, vmx_floats dense, vmx_sparse sparse, vmx_error *error)
+static inline vmx_status
+check_parts(const char *what, vmx_floats dense, vmx_sparse sparse, vmx_error *error)
 {
     if (dense.len == 0 && sparse.len == 0)
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: no values; give dense values, sparse values or both", what);
     if (dense.len > MAX_DIMENSION)
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu dimensions; at most %d are allowed", what, dense.len,
                              MAX_DIMENSION);
-    vmx_status status = vmx_check_finite(what, "values", dense.ptr, dense.len, error);
-    return status == VMX_OK ? vmx_check_sparse(what, sparse, error) : status;
+    vmx_status status = check_finite(what, "values", dense.ptr, dense.len, error);
+    return status == VMX_OK ? check_sparse(what, sparse, error) : status;
 }
 
-static vmx_status
+vmx_status
+vmx_check_id(const char *what, vmx_str id, vmx_error *error)
+{
+    return check_id(what, id, error);
+}
+
+vmx_status
+vmx_check_finite(const char *what, const char *part, const float *values, size_t len, vmx_error *error)
+{
+    return check_finite(what, part, values, len, error);
+}
+
+vmx_status
+vmx_check_sparse(const char *what, vmx_sparse sparse, vmx_error *error)
+{
+    return check_sparse(what, sparse, error);
+}
+
+vmx_status
+vmx_check_parts(const char *what, vmx_floats dense, vmx_sparse sparse, vmx_error *error)
+{
+    return check_parts(what, dense, sparse, error);
+}
+
+/* One function with all the checks in it: a record of a large batch takes a few dozen instructions besides its values. */
+static inline vmx_status
 check_vector(const char *name, const vmx_vector *vector, const vmx_limits *limits, vmx_error *error)
 {
-    vmx_status status = vmx_check_id(name, vector->id, error);
+    vmx_status status = check_id(name, vector->id, error);
     if (status == VMX_OK)
-        status = vmx_check_parts(name, vector->values, vector->sparse, error);
+        status = check_parts(name, vector->values, vector->sparse, error);
     if (status == VMX_OK && vector->metadata.len > limits->metadata_bytes)
         status = vmx_error_set(error, VMX_ERR_INVALID,
                                "%s: metadata of %zu bytes; at most %zu are allowed (metadata.max.bytes)", name,
@@ -138,9 +159,9 @@ check_vector(const char *name, const vmx_vector *vector, const vmx_limits *limit
 vmx_status
 vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx_limits *limits, vmx_error *error)
 {
-    char name[VMX_CHECK_NAME_SIZE];
     if (check_vector("", vector, limits, NULL) == VMX_OK)
         return VMX_OK;
+    char name[VMX_CHECK_NAME_SIZE];
     vmx_check_name_vector(name, verb, i, vector->id);
     return check_vector(name, vector, limits, error);
 }
@@ -148,9 +169,9 @@ vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx
 static vmx_status
 check_dimension(const vmx_vector *vector, size_t i, size_t dimension, vmx_error *error)
 {
-    char name[VMX_CHECK_NAME_SIZE];
     if (vector->values.len == dimension)
         return VMX_OK;
+    char name[VMX_CHECK_NAME_SIZE];
     vmx_check_name_vector(name, "upsert", i, vector->id);
     return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu dimensions, but vector 0 has %zu; a batch has one dimension",
                          name, vector->values.len, dimension);
@@ -168,13 +189,13 @@ vmx_check_vectors(const vmx_vectors *vectors, const vmx_limits *limits, vmx_erro
                              vectors->count, limits->upsert_vectors);
     size_t dimension = 0;
     for (size_t i = 0; i < vectors->count; i++) {
-        vmx_vector vector;
-        vmx_vectors_at(vectors, i, &vector);
+        vmx_vector room;
+        const vmx_vector *vector = vmx_vectors_item(vectors, i, &room);
         if (i == 0)
-            dimension = vector.values.len;
-        vmx_status status = vmx_check_vector("upsert", &vector, i, limits, error);
+            dimension = vector->values.len;
+        vmx_status status = vmx_check_vector("upsert", vector, i, limits, error);
         if (status == VMX_OK)
-            status = check_dimension(&vector, i, dimension, error);
+            status = check_dimension(vector, i, dimension, error);
         if (status != VMX_OK)
             return status;
     }

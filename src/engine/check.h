@@ -6,15 +6,37 @@
 #ifndef VMX_ENGINE_CHECK_H
 #define VMX_ENGINE_CHECK_H
 
+#include <stdalign.h>
+#include <stdint.h>
 #include <vecmux/index.h>
 
+#include "core/sized.h"
 #include "engine/engine.h"
 
 #define VMX_CHECK_NAME_SIZE 128
 
-/* Item `i`, of whatever version of vmx_vector the caller was compiled with. */
-void
-vmx_vectors_at(const vmx_vectors *vectors, size_t i, vmx_vector *vector);
+/* Item `i`: the caller's own or, where the caller was compiled with another version of vmx_vector, a copy in `room`. */
+static inline const vmx_vector *
+vmx_vectors_item(const vmx_vectors *vectors, size_t i, vmx_vector *room)
+{
+    size_t stride = vectors->stride != 0 ? vectors->stride : vectors->ptr->size;
+    const char *item = (const char *)vectors->ptr + i * stride;
+    size_t size_bytes;
+    memcpy(&size_bytes, item, sizeof size_bytes);
+    if (size_bytes == sizeof *room && (uintptr_t)item % alignof(vmx_vector) == 0)
+        return (const void *)item;
+    vmx_sized_read(room, sizeof *room, item);
+    return room;
+}
+
+/* The same, always as a copy. */
+static inline void
+vmx_vectors_at(const vmx_vectors *vectors, size_t i, vmx_vector *vector)
+{
+    const vmx_vector *item = vmx_vectors_item(vectors, i, vector);
+    if (item != vector)
+        *vector = *item;
+}
 
 /* "upsert: vector 3 (id \"a\")" */
 void

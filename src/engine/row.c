@@ -83,16 +83,27 @@ is_lent(const encoding *e, const vmx_row *row)
     return e->lender != NULL && values_bytes(row) >= VMX_REFERENCE_MIN_BYTES;
 }
 
+/* The vector is only named in an error where there is one: the name costs more than the rest. */
+static vmx_status
+measure_named(encoding *e, const vmx_vector *vector, size_t i, vmx_error *error)
+{
+    if (e->codec->measure(e->target, vector, "", &e->scratch, &e->rows[i], NULL) == VMX_OK)
+        return VMX_OK;
+    char name[VMX_CHECK_NAME_SIZE];
+    vmx_check_name_vector(name, "upsert", i, vector->id);
+    return e->codec->measure(e->target, vector, name, &e->scratch, &e->rows[i], error);
+}
+
 static vmx_status
 measure_row(encoding *e, const vmx_vector *vector, size_t i, vmx_error *error)
 {
-    char name[VMX_CHECK_NAME_SIZE];
-    vmx_check_name_vector(name, "upsert", i, vector->id);
-    vmx_status status = e->codec->measure(e->target, vector, name, &e->scratch, &e->rows[i], error);
-    size_t bytes = status == VMX_OK ? vmx_row_bytes(&e->rows[i]) : 0;
+    vmx_status status = measure_named(e, vector, i, error);
+    if (status != VMX_OK)
+        return status;
+    size_t bytes = vmx_row_bytes(&e->rows[i]);
     e->size_bytes += bytes;
-    e->copied_bytes += status == VMX_OK && is_lent(e, &e->rows[i]) ? bytes - values_bytes(&e->rows[i]) : bytes;
-    return status;
+    e->copied_bytes += is_lent(e, &e->rows[i]) ? bytes - values_bytes(&e->rows[i]) : bytes;
+    return VMX_OK;
 }
 
 static vmx_status
@@ -106,9 +117,8 @@ measure_rows(encoding *e, const vmx_vectors *vectors, vmx_error *error)
         return vmx_error_no_memory(error);
     vmx_status status = VMX_OK;
     for (size_t i = 0; i < e->count && status == VMX_OK; i++) {
-        vmx_vector vector;
-        vmx_vectors_at(vectors, i, &vector);
-        status = measure_row(e, &vector, i, error);
+        vmx_vector room;
+        status = measure_row(e, vmx_vectors_item(vectors, i, &room), i, error);
     }
     return status;
 }

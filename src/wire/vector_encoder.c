@@ -1,40 +1,10 @@
 #include "wire/vector_encoder.h"
 
 #include "core/alloc.h"
-#include "wire/sparse_encoder.h"
-#include "wire/varint.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats in memory are taken for floats on the wire");
 
-/* Field numbers. */
-enum { VECTORS = 1, NAMESPACE = 2 };                          /* of UpsertRequest */
-enum { ID = 1, VALUES = 2, METADATA = 3, SPARSE_VALUES = 4 }; /* of Vector */
-
 /* --- sizes --------------------------------------------------------------------------------------------------------- */
-
-static size_t
-bytes_of(size_t floats)
-{
-    return floats * sizeof(float);
-}
-
-/* proto3 leaves empty fields out. */
-static size_t
-field_size_unless_empty(size_t content_bytes)
-{
-    return content_bytes > 0 ? vmx_field_size(content_bytes) : 0;
-}
-
-void
-vmx_vector_item_measure(vmx_vector_item *item)
-{
-    item->sparse_size = vmx_sparse_indices_size(item->sparse);
-    item->size = field_size_unless_empty(item->id.len) + field_size_unless_empty(bytes_of(item->values.len));
-    if (item->metadata.ptr != NULL)
-        item->size += vmx_field_size(item->metadata.len);
-    if (item->sparse.len > 0)
-        item->size += vmx_field_size(vmx_sparse_size(item->sparse, item->sparse_size));
-}
 
 size_t
 vmx_vectors_fit(const vmx_vector_item *items, size_t count, vmx_str name_space, size_t max_bytes, size_t *size_bytes)
@@ -66,7 +36,7 @@ typedef struct writer {
 static bool
 is_referenced(const vmx_vector_item *item, const vmx_block *lender)
 {
-    return lender != NULL && bytes_of(item->values.len) >= VMX_REFERENCE_MIN_BYTES;
+    return lender != NULL && vmx_vector_values_bytes(item) >= VMX_REFERENCE_MIN_BYTES;
 }
 
 static void
@@ -76,39 +46,22 @@ end_run(writer *w)
     w->run = w->at;
 }
 
-uint8_t *
-vmx_vector_write_before(const vmx_vector_item *item, uint8_t *at)
-{
-    at = vmx_field_begin(at, VECTORS, item->size);
-    if (item->id.len > 0)
-        at = vmx_field_write(at, ID, item->id.ptr, item->id.len);
-    return item->values.len > 0 ? vmx_field_begin(at, VALUES, bytes_of(item->values.len)) : at;
-}
-
-uint8_t *
-vmx_vector_write_after(const vmx_vector_item *item, uint8_t *at)
-{
-    if (item->metadata.ptr != NULL)
-        at = vmx_field_write(at, METADATA, item->metadata.ptr, item->metadata.len);
-    return item->sparse.len > 0 ? vmx_sparse_write(at, SPARSE_VALUES, item->sparse, item->sparse_size) : at;
-}
-
 size_t
 vmx_namespace_size(vmx_str name_space)
 {
-    return field_size_unless_empty(name_space.len);
+    return vmx_field_size_unless_empty(name_space.len);
 }
 
 uint8_t *
 vmx_namespace_write(vmx_str name_space, uint8_t *at)
 {
-    return name_space.len > 0 ? vmx_field_write(at, NAMESPACE, name_space.ptr, name_space.len) : at;
+    return name_space.len > 0 ? vmx_field_write(at, VMX_UPSERT_NAMESPACE, name_space.ptr, name_space.len) : at;
 }
 
 static void
 write_values(writer *w, const vmx_vector_item *item)
 {
-    size_t bytes = bytes_of(item->values.len);
+    size_t bytes = vmx_vector_values_bytes(item);
     if (is_referenced(item, w->lender)) {
         end_run(w);
         vmx_message_add(w->message, (const uint8_t *)item->values.ptr, bytes, w->lender);
@@ -146,7 +99,7 @@ vmx_vectors_encode(const vmx_vector_item *items, size_t count, vmx_str name_spac
     for (size_t i = 0; i < count; i++)
         if (is_referenced(&items[i], lender)) {
             referenced++;
-            written_bytes -= bytes_of(items[i].values.len);
+            written_bytes -= vmx_vector_values_bytes(&items[i]);
         }
     writer w = {.lender = lender, .message = message};
     w.block = vmx_block_new(written_bytes, &w.at);

@@ -14,6 +14,12 @@
 #include <vecmux/types.h>
 
 #include "core/slice.h"
+#include "wire/sparse_encoder.h"
+#include "wire/varint.h"
+
+/* Field numbers of UpsertRequest and of Vector. */
+enum { VMX_UPSERT_VECTORS = 1, VMX_UPSERT_NAMESPACE = 2 };
+enum { VMX_VECTOR_ID = 1, VMX_VECTOR_VALUES = 2, VMX_VECTOR_METADATA = 3, VMX_VECTOR_SPARSE = 4 };
 
 /* One record to encode; everything is borrowed. */
 typedef struct vmx_vector_item {
@@ -28,9 +34,33 @@ typedef struct vmx_vector_item {
 /* Lent values shorter than this are copied all the same: a slice of its own costs more (docs/performance.md). */
 #define VMX_REFERENCE_MIN_BYTES 2048
 
+/* Bytes of the dense values. */
+static inline size_t
+vmx_vector_values_bytes(const vmx_vector_item *item)
+{
+    return item->values.len * sizeof(float);
+}
+
+/* proto3 leaves empty fields out. */
+static inline size_t
+vmx_field_size_unless_empty(size_t content_bytes)
+{
+    return content_bytes > 0 ? vmx_field_size(content_bytes) : 0;
+}
+
 /* Fills in the sizes. Once per item, before everything below. */
-void
-vmx_vector_item_measure(vmx_vector_item *item);
+static inline void
+vmx_vector_item_measure(vmx_vector_item *item)
+{
+    item->sparse_size = 0;
+    item->size = vmx_field_size_unless_empty(item->id.len) + vmx_field_size_unless_empty(vmx_vector_values_bytes(item));
+    if (item->metadata.ptr != NULL)
+        item->size += vmx_field_size(item->metadata.len);
+    if (item->sparse.len > 0) {
+        item->sparse_size = vmx_sparse_indices_size(item->sparse);
+        item->size += vmx_field_size(vmx_sparse_size(item->sparse, item->sparse_size));
+    }
+}
 
 /*
  * How many of the items, from the first on, fit into one request of at most `max_bytes` (0: any size) for the namespace;
@@ -50,10 +80,22 @@ vmx_vectors_encode(const vmx_vector_item *items, size_t count, vmx_str name_spac
 
 /* For writers that lay records out themselves: a record of vmx_field_size(item->size) bytes is what _before writes (tags,
  * lengths, id), the values' own bytes, and what _after writes. Both return the place behind. */
-uint8_t *
-vmx_vector_write_before(const vmx_vector_item *item, uint8_t *at);
-uint8_t *
-vmx_vector_write_after(const vmx_vector_item *item, uint8_t *at);
+static inline uint8_t *
+vmx_vector_write_before(const vmx_vector_item *item, uint8_t *at)
+{
+    at = vmx_field_begin(at, VMX_UPSERT_VECTORS, item->size);
+    if (item->id.len > 0)
+        at = vmx_field_write(at, VMX_VECTOR_ID, item->id.ptr, item->id.len);
+    return item->values.len > 0 ? vmx_field_begin(at, VMX_VECTOR_VALUES, vmx_vector_values_bytes(item)) : at;
+}
+
+static inline uint8_t *
+vmx_vector_write_after(const vmx_vector_item *item, uint8_t *at)
+{
+    if (item->metadata.ptr != NULL)
+        at = vmx_field_write(at, VMX_VECTOR_METADATA, item->metadata.ptr, item->metadata.len);
+    return item->sparse.len > 0 ? vmx_sparse_write(at, VMX_VECTOR_SPARSE, item->sparse, item->sparse_size) : at;
+}
 
 /* The request's last field; nothing for an empty name. Its size is vmx_vectors_fit's for no items. */
 uint8_t *

@@ -67,9 +67,8 @@ check_distinct(const vmx_vectors *vectors, vmx_error *error)
     if (ids == NULL)
         return vmx_error_no_memory(error);
     for (size_t i = 0; i < vectors->count; i++) {
-        vmx_vector vector;
-        vmx_vectors_at(vectors, i, &vector);
-        ids[i] = vector.id;
+        vmx_vector room;
+        ids[i] = vmx_vectors_item(vectors, i, &room)->id;
     }
     qsort(ids, vectors->count, sizeof *ids, compare_ids);
     for (size_t i = 1; i < vectors->count && status == VMX_OK; i++)

@@ -10,23 +10,31 @@
 #include "wire/struct_bytes.h"
 
 static vmx_status
+pack_metadata(vmx_str json, const char *what, vmx_arena *scratch, vmx_str *packed, vmx_error *error)
+{
+    char name[VMX_CHECK_NAME_SIZE + 16];
+    snprintf(name, sizeof name, "%s: metadata", what);
+    return vmx_struct_bytes_from_json(scratch, json, name, packed, error);
+}
+
+static vmx_status
 measure(const vmx_row_target *target, const vmx_vector *vector, const char *what, vmx_arena *scratch, vmx_row *row,
         vmx_error *error)
 {
     (void)target;
-    *row = (vmx_row){.item = {.id = vector->id, .values = vector->values, .sparse = vector->sparse}};
+    vmx_vector_item *item = &row->item;
+    *item = (vmx_vector_item){.id = vector->id, .values = vector->values, .sparse = vector->sparse};
     if (vector->metadata.len > 0) {
-        char name[VMX_CHECK_NAME_SIZE + 16];
-        snprintf(name, sizeof name, "%s: metadata", what);
-        vmx_status status = vmx_struct_bytes_from_json(scratch, vector->metadata, name, &row->item.metadata, error);
+        vmx_status status = pack_metadata(vector->metadata, what, scratch, &item->metadata, error);
         if (status != VMX_OK)
             return status;
     }
-    vmx_vector_item_measure(&row->item);
-    size_t values_bytes = row->item.values.len * sizeof(float);
-    row->before_bytes = 1 + vmx_varint_size(row->item.size) + vmx_field_size(row->item.id.len) +
-                        (values_bytes > 0 ? 1 + vmx_varint_size(values_bytes) : 0);
-    row->after_bytes = vmx_field_size(row->item.size) - row->before_bytes - values_bytes;
+    vmx_vector_item_measure(item);
+    size_t values_bytes = vmx_vector_values_bytes(item), size_bytes = vmx_field_size(item->size);
+    row->before_bytes = size_bytes - item->size + vmx_field_size(item->id.len);
+    if (values_bytes > 0)
+        row->before_bytes += vmx_field_size(values_bytes) - values_bytes;
+    row->after_bytes = size_bytes - row->before_bytes - values_bytes;
     return VMX_OK;
 }
 

@@ -45,14 +45,13 @@ fill_item(vmx_arena *scratch, const vmx_vector *from, size_t i, vmx_vector_item 
 static vmx_status
 fill_items(vmx_arena *scratch, const vmx_vectors *vectors, vmx_vector_item **out, vmx_error *error)
 {
-    vmx_vector_item *items = vmx_arena_calloc(scratch, vectors->count, sizeof *items);
+    vmx_vector_item *items = vmx_arena_array(scratch, vectors->count, sizeof *items);
     if (items == NULL)
         return vmx_error_no_memory(error);
     vmx_status status = VMX_OK;
     for (size_t i = 0; i < vectors->count && status == VMX_OK; i++) {
-        vmx_vector vector;
-        vmx_vectors_at(vectors, i, &vector);
-        status = fill_item(scratch, &vector, i, &items[i], error);
+        vmx_vector room;
+        status = fill_item(scratch, vmx_vectors_item(vectors, i, &room), i, &items[i], error);
     }
     *out = items;
     return status;

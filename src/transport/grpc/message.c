@@ -95,18 +95,19 @@ lend_block(lending *state, const vmx_slice *slice)
     return state->slices[i] = grpc_slice_new_with_user_data(writable(slice->data), slice->len, take_back, own);
 }
 
-static grpc_slice
-lend_slice(lending *state, const vmx_slice *slice)
+static void
+lend_slice(lending *state, const vmx_slice *slice, grpc_slice *to)
 {
-    if (slice->block == NULL)
-        return grpc_slice_from_static_buffer(slice->data, slice->len);
     size_t i = slice->block == state->blocks[0] ? 0 : 1;
-    if (slice->block != state->blocks[i])
-        return lend_block(state, slice);
-    grpc_slice shared = grpc_slice_ref(state->slices[i]);
-    shared.data.refcounted.bytes = writable(slice->data);
-    shared.data.refcounted.length = slice->len;
-    return shared;
+    if (slice->block == NULL) {
+        *to = grpc_slice_from_static_buffer(slice->data, slice->len);
+    } else if (slice->block != state->blocks[i]) {
+        *to = lend_block(state, slice);
+    } else {
+        to->refcount = grpc_slice_ref(state->slices[i]).refcount;
+        to->data.refcounted.bytes = writable(slice->data);
+        to->data.refcounted.length = slice->len;
+    }
 }
 
 /* The loan lasts as long as what was lent of it; the core has seen nothing of it yet. */
@@ -148,11 +149,13 @@ vmx_grpc_lend(vmx_grpc_stream *stream, const vmx_message *message)
     state.next = most > 0 ? state.loan->lent : NULL;
     grpc_slice_buffer *out = &stream->outgoing.data.raw.slice_buffer;
     vmx_grpc_reserve_slices(out, message->count);
-    for (size_t i = 0; i < message->count; i++)
-        if (message->slices[i].len > 0) {
-            out->slices[out->count++] = lend_slice(&state, &message->slices[i]);
-            out->length += message->slices[i].len;
+    grpc_slice *to = out->slices;
+    for (const vmx_slice *slice = message->slices; slice < message->slices + message->count; slice++)
+        if (slice->len > 0) {
+            lend_slice(&state, slice, to++);
+            out->length += slice->len;
         }
+    out->count = (size_t)(to - out->slices);
     close_loan(&state);
     return true;
 }
