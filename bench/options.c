@@ -51,6 +51,8 @@ enum {
     OUT,
     JSON,
     SET,
+    METRICS_LISTEN,
+    METRICS_FILE,
     HELP
 };
 
@@ -88,6 +90,8 @@ static const struct option long_options[] = {
     {"out", required_argument, NULL, OUT},
     {"json", no_argument, NULL, JSON},
     {"set", required_argument, NULL, SET},
+    {"metrics-listen", required_argument, NULL, METRICS_LISTEN},
+    {"metrics-file", required_argument, NULL, METRICS_FILE},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
@@ -128,6 +132,9 @@ static const char help[] =
     "  --out FILE             download: where to                                (a file in TMPDIR, removed)\n"
     "  --seed N               of all that is random                             (1)\n"
     "  --set NAME=VALUE       a property of vecmux's (docs/CONFIGURATION.md); many times\n"
+    "  --metrics-listen ADDRESS:PORT   vecmux's statistics for Prometheus, while each measurement runs "
+    "(docs/metrics.md)\n"
+    "  --metrics-file FILE    ... in a file                                     (none)\n"
     "  --json                 for machines\n"
     "  --help\n";
 
@@ -355,6 +362,12 @@ read_option(bench_options *options, int option, char *value)
         return read_ids(options, value);
     case SET:
         return read_setting(options, value);
+    case METRICS_LISTEN:
+        options->metrics_listen = value;
+        return true;
+    case METRICS_FILE:
+        options->metrics_file = value;
+        return true;
     default:
         return read_number_option(options, option, value);
     }
@@ -377,6 +390,8 @@ suits_scenario(const bench_options *options)
         return refuse("--rate", NULL, "is of query, upsert, scale, channels, mixed, decode and load");
     if (options->processes > 1 && transfers)
         return refuse("--processes", NULL, "upload and download are of one process");
+    if (options->processes > 1 && (options->metrics_listen || options->metrics_file))
+        return refuse("--processes", NULL, "metrics are shown of one process");
     return true;
 }
 
@@ -424,5 +439,7 @@ bench_options_are_plain(const bench_options *options)
     static const char remedy[] = "only vecmux-bench knows it: leave it out";
     return (options->rate == 0 || refuse("--rate", NULL, remedy)) &&
            (options->channels == 1 || refuse("--channels", NULL, remedy)) &&
-           (options->processes == 1 || refuse("--processes", NULL, remedy));
+           (options->processes == 1 || refuse("--processes", NULL, remedy)) &&
+           ((!options->metrics_listen && !options->metrics_file) ||
+            refuse("--metrics-listen, --metrics-file", NULL, remedy));
 }

@@ -69,6 +69,8 @@ typedef struct bench_options {
     bool json;
     const char *settings[BENCH_MAX_SETTINGS]; /* "name=value", properties of vecmux */
     size_t setting_count;
+    const char *metrics_listen; /* where vecmux-bench serves its client's statistics; NULL: nowhere */
+    const char *metrics_file;   /* ... and what file it keeps them in */
 } bench_options;
 
 /*
@@ -78,7 +80,7 @@ typedef struct bench_options {
 bool
 bench_options_parse(bench_options *options, int argc, char **argv, const char *head, int *exit_code);
 
-/* True without what only vecmux-bench knows: open loop, connections, processes. Else one line on stderr.
+/* True without what only vecmux-bench knows: open loop, connections, processes, metrics. Else one line on stderr.
  * Properties (--set) are vecmux's, and pass. */
 bool
 bench_options_are_plain(const bench_options *options);

@@ -61,7 +61,8 @@ bench_session_open(bench_session *session, const bench_options *options, size_t 
     vmx_config_free(config);
     if (!good)
         fprintf(stderr, "bench: %s\n", error.message);
-    return good;
+    const metrics_exporter_options metrics = {"bench", options->metrics_listen, options->metrics_file};
+    return good && metrics_exporter_start(session->client, &metrics, &session->exporter) == METRICS_EXPORTER_OK;
 }
 
 void
@@ -72,6 +73,7 @@ bench_session_close(bench_session *session)
     vmx_index_free(session->index);
     if (session->client && vmx_client_close(session->client, CLOSE_TIMEOUT_MS, &error) != VMX_OK)
         fprintf(stderr, "bench: close: %s\n", error.message);
+    metrics_exporter_stop(session->exporter);
     vmx_client_free(session->client);
     *session = (bench_session){0};
 }

@@ -6,12 +6,14 @@
 
 #include <vecmux/vecmux.h>
 
+#include "exporter/exporter.h"
 #include "options.h"
 
 typedef struct bench_session {
     vmx_client *client;
     vmx_index *index;
     vmx_queue *queue;
+    metrics_exporter *exporter; /* NULL: nobody watches */
 } bench_session;
 
 /* Opens with `channels` connections, room for `in_flight` calls on each. False after one line on stderr; close it either

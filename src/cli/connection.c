@@ -171,10 +171,10 @@ cli_session_open(const cli_connection *connection, cli_session *session)
     if (status == VMX_OK && !connection->no_index)
         status = vmx_index_open(session->client, VMX_STR(connection->collection), VMX_STR(connection->name_space),
                                 &session->index, &error);
+    const metrics_exporter_options metrics = {"vecmux", connection->metrics_listen, connection->metrics_file};
     int code = CLI_USAGE;
-    if (status == VMX_OK)
-        code = cli_exporter_start(session->client, connection->metrics_listen, connection->metrics_file,
-                                  &session->exporter);
+    if (status == VMX_OK) /* its results are exit codes */
+        code = (int)metrics_exporter_start(session->client, &metrics, &session->exporter);
     else
         cli_error("%s", error.message);
     if (code != CLI_OK)
@@ -190,7 +190,7 @@ cli_session_close(cli_session *session)
     vmx_index_free(session->index);
     if (session->client)
         vmx_client_close(session->client, CLOSE_TIMEOUT_MS, NULL);
-    cli_exporter_stop(session->exporter);
+    metrics_exporter_stop(session->exporter);
     if (session->stats)
         print_stats(session);
     vmx_client_free(session->client);

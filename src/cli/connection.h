@@ -4,7 +4,7 @@
 #ifndef VMX_CLI_CONNECTION_H
 #define VMX_CLI_CONNECTION_H
 
-#include "exporter.h"
+#include "exporter/exporter.h"
 #include "options.h"
 
 #include <vecmux/vecmux.h>
@@ -48,9 +48,9 @@ cli_connection_config(const cli_connection *connection);
 typedef struct cli_session {
     vmx_client *client;
     vmx_index *index;
-    vmx_call_options options; /* the timeout; pass it to every operation */
-    cli_exporter *exporter;   /* NULL: nobody watches */
-    const char *stats;        /* the connection's */
+    vmx_call_options options;   /* the timeout; pass it to every operation */
+    metrics_exporter *exporter; /* NULL: nobody watches */
+    const char *stats;          /* the connection's */
 } cli_session;
 
 /* Opens client and index; CLI_OK, or an exit code after one line on stderr. */

@@ -3,10 +3,13 @@
 many calls as were counted."""
 import json
 import os
+import re
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
+import urllib.request
 
 from vecmuxd import SLOW, Vecmuxd
 
@@ -104,20 +107,38 @@ class Smoke(unittest.TestCase):
             row = self.measure("VMX_BENCH", "query", "--rate", "200", "--seconds", "1", *mode)["rows"][0]
             self.assertAlmostEqual(row["ops_per_s"], 200, delta=30)
 
+    def test_metrics_while_it_runs(self):
+        """Over HTTP and in a file; the last text has all calls that the report has, and those of the warm-up."""
+        with tempfile.TemporaryDirectory() as directory:
+            file = os.path.join(directory, "bench.prom")
+            command = [*os.environ.get("VMX_EMULATOR", "").split(), os.environ["VMX_BENCH"], "query", "--endpoint", self.server.target,
+                       "--json", *SECONDS, "--seconds", "2", "--in-flight", "4", "--metrics-listen", "127.0.0.1:0", "--metrics-file", file]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+                url = re.match(r"bench: metrics on (http://127\.0\.0\.1:\d+/metrics)$", bench.stderr.readline()).group(1)
+                with urllib.request.urlopen(url, timeout=30 * SLOW) as answer:
+                    self.assertIn("vecmux_info{", answer.read().decode())
+                out, err = bench.communicate(timeout=60 * SLOW)
+            self.assertEqual((bench.returncode, err), (0, ""))
+            with open(file, encoding="utf-8") as text:
+                calls = re.search(r'^vecmux_calls_total{operation="query",status="VMX_OK"} (\d+)$', text.read(), re.MULTILINE)
+            self.assertGreater(int(calls.group(1)), json.loads(out)["rows"][0]["operations"])
+
     def test_wrong_arguments_are_named(self):
         for arguments in (["nonsense"], ["query", "--dimension", "0"], ["query", "--in-flight", "x"], ["query", "--in-flight", ","],
                           ["query", "--set", "no.such.property=1"], ["query", "--set", "x"], ["mixed", "--weights", "1,2"],
                           ["mixed", "--weights", "-1,2,3,4"], ["mixed", "--weights", "1,2,3,4,5"], ["mixed", "--weights", "0,0,0,0"],
                           ["mixed", "--ids", "zipf"], ["query", "--seconds", "0"], ["query", "--seconds", "nan"],
                           ["query", "--rate", "-1"], ["query", "--vectors", "5"], ["latency", "--rate", "5"],
-                          ["upload", "--processes", "2"], ["query", "--seed", "-1"], ["query", "query"], []):
+                          ["upload", "--processes", "2"], ["query", "--processes", "2", "--metrics-file", "x"],
+                          ["query", "--metrics-listen", "localhost"], ["query", "--seed", "-1"], ["query", "query"], []):
             done = run("VMX_BENCH", *arguments)
             self.assertNotEqual(done.returncode, 0, arguments)
             self.assertTrue(done.stderr.startswith("bench: "), done.stderr)
             self.assertEqual(done.stdout, "", arguments)
 
     def test_a_floor_refuses_what_it_cannot_do(self):
-        for arguments in (["query", "--rate", "5"], ["query", "--channels", "2"], ["query", "--processes", "2"], ["mixed"]):
+        for arguments in (["query", "--rate", "5"], ["query", "--channels", "2"], ["query", "--processes", "2"],
+                          ["query", "--metrics-file", "x"], ["mixed"]):
             done = run("VMX_RAW_CORE", *arguments)
             self.assertNotEqual(done.returncode, 0, arguments)
             self.assertTrue(done.stderr.startswith("bench: "), done.stderr)

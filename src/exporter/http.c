@@ -83,7 +83,7 @@ judge(const char *head, size_t len)
 
 /* Head and body in one piece; false when memory is out. */
 static bool
-compose(cli_http *connection, verdict what, const char *body, size_t body_len)
+compose(metrics_http *connection, verdict what, const char *body, size_t body_len)
 {
     const char *type = what == GOOD || what == NO_BODY ? "text/plain; version=0.0.4; charset=utf-8" : "text/plain";
     const char *allow = what == NOT_ALLOWED ? "Allow: GET, HEAD\r\n" : "";
@@ -100,7 +100,7 @@ compose(cli_http *connection, verdict what, const char *body, size_t body_len)
 }
 
 static bool
-answer(cli_http *connection, verdict what, cli_http_page page, void *user)
+answer(metrics_http *connection, verdict what, metrics_http_page page, void *user)
 {
     char line[64];
     size_t len = 0;
@@ -117,14 +117,14 @@ answer(cli_http *connection, verdict what, cli_http_page page, void *user)
 /* --- the connection ------------------------------------------------------------------------------------------------ */
 
 void
-cli_http_begin(cli_http *connection, int fd, int64_t now_ms)
+metrics_http_begin(metrics_http *connection, int fd, int64_t now_ms)
 {
-    *connection = (cli_http){.fd = fd, .until_ms = now_ms + CLI_HTTP_TIMEOUT_MS};
+    *connection = (metrics_http){.fd = fd, .until_ms = now_ms + METRICS_HTTP_TIMEOUT_MS};
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 void
-cli_http_end(cli_http *connection)
+metrics_http_end(metrics_http *connection)
 {
     if (connection->fd >= 0)
         close(connection->fd);
@@ -134,13 +134,13 @@ cli_http_end(cli_http *connection)
 }
 
 static bool
-is_sending(const cli_http *connection)
+is_sending(const metrics_http *connection)
 {
     return connection->answer && connection->sent < connection->answer_len;
 }
 
 short
-cli_http_wants(const cli_http *connection)
+metrics_http_wants(const metrics_http *connection)
 {
     return is_sending(connection) ? POLLOUT : POLLIN;
 }
@@ -153,7 +153,7 @@ is_passing(ssize_t done)
 
 /* False when the client is gone, or memory is out. */
 static bool
-receive(cli_http *connection, cli_http_page page, void *user)
+receive(metrics_http *connection, metrics_http_page page, void *user)
 {
     size_t room = sizeof connection->head - connection->head_len;
     ssize_t got = recv(connection->fd, connection->head + connection->head_len, room, 0);
@@ -167,7 +167,7 @@ receive(cli_http *connection, cli_http_page page, void *user)
 }
 
 static bool
-send_on(cli_http *connection)
+send_on(metrics_http *connection)
 {
     ssize_t done = send(connection->fd, connection->answer + connection->sent,
                         connection->answer_len - connection->sent, MSG_NOSIGNAL);
@@ -182,7 +182,7 @@ send_on(cli_http *connection)
 /* The answer is out. What the client still sends is read: a socket that is closed before would reset the connection, and
  * the answer with it. */
 static bool
-drain(const cli_http *connection)
+drain(const metrics_http *connection)
 {
     char rest[4096];
     ssize_t got = recv(connection->fd, rest, sizeof rest, 0);
@@ -190,12 +190,12 @@ drain(const cli_http *connection)
 }
 
 bool
-cli_http_go_on(cli_http *connection, cli_http_page page, void *user)
+metrics_http_go_on(metrics_http *connection, metrics_http_page page, void *user)
 {
     bool goes_on = !connection->answer      ? receive(connection, page, user)
                    : is_sending(connection) ? send_on(connection)
                                             : drain(connection);
     if (!goes_on)
-        cli_http_end(connection);
+        metrics_http_end(connection);
     return goes_on;
 }

@@ -2,42 +2,42 @@
  * http.h: as much of an HTTP/1.1 server as a scrape needs: one request a connection, GET or HEAD of one page, then the end
  * (RFC 9112). Nothing blocks; sizes and times are bounded. For exporter.c's thread.
  */
-#ifndef VMX_CLI_HTTP_H
-#define VMX_CLI_HTTP_H
+#ifndef VMX_EXPORTER_HTTP_H
+#define VMX_EXPORTER_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLI_HTTP_REQUEST_MAX 8192 /* bytes of a request's head; more is answered 431 */
-#define CLI_HTTP_TIMEOUT_MS  5000 /* from accept to the end, of the slowest client */
+#define METRICS_HTTP_REQUEST_MAX 8192 /* bytes of a request's head; more is answered 431 */
+#define METRICS_HTTP_TIMEOUT_MS  5000 /* from accept to the end, of the slowest client */
 
 /* The text of the page, for free; NULL when it cannot be made, which is answered 500. */
-typedef char *(*cli_http_page)(void *user, size_t *len);
+typedef char *(*metrics_http_page)(void *user, size_t *len);
 
 /* A connection; zeroed with fd -1 it is unused. */
-typedef struct cli_http {
+typedef struct metrics_http {
     int fd;
     int64_t until_ms; /* of CLOCK_MONOTONIC: cut off then */
-    char head[CLI_HTTP_REQUEST_MAX];
+    char head[METRICS_HTTP_REQUEST_MAX];
     size_t head_len;
     char *answer; /* NULL: the request is still coming */
     size_t answer_len, sent;
-} cli_http;
+} metrics_http;
 
 /* Takes over a socket, which is made non-blocking. */
 void
-cli_http_begin(cli_http *connection, int fd, int64_t now_ms);
+metrics_http_begin(metrics_http *connection, int fd, int64_t now_ms);
 
 /* What to poll its socket for: POLLIN or POLLOUT. */
 short
-cli_http_wants(const cli_http *connection);
+metrics_http_wants(const metrics_http *connection);
 
 /* Its socket is ready: goes on. False: it has ended, and is closed. */
 bool
-cli_http_go_on(cli_http *connection, cli_http_page page, void *user);
+metrics_http_go_on(metrics_http *connection, metrics_http_page page, void *user);
 
 void
-cli_http_end(cli_http *connection);
+metrics_http_end(metrics_http *connection);
 
 #endif

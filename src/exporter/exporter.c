@@ -1,6 +1,5 @@
 #include "exporter.h"
 
-#include "cli.h"
 #include "http.h"
 
 #include <errno.h>
@@ -9,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +21,19 @@
 #define BACKLOG         16
 #define FILE_MS         2000
 #define ADDRESS_MAX     128
+#define LINE_SIZE       2048
 #define EXAMPLE_ADDRESS "127.0.0.1:9464"
 
-struct cli_exporter {
+struct metrics_exporter {
     vmx_client *client;
+    const char *program;
     const char *file; /* NULL: none */
     char *temporary;  /* beside it */
     bool told;        /* that the file cannot be written */
     int listener;     /* -1: none */
     int wake;         /* readable when it is to stop */
     pthread_t thread;
-    cli_http connections[CONNECTIONS];
+    metrics_http connections[CONNECTIONS];
 };
 
 static int64_t
@@ -42,12 +44,27 @@ clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* One line on stderr. */
+static void
+tell(const char *program, const char *format, ...)
+{
+    char line[LINE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    for (char *c = line; *c; c++)
+        if (*c == '\n' || *c == '\r')
+            *c = ' ';
+    fprintf(stderr, "%s: %s\n", program, line);
+}
+
 /* --- the page ------------------------------------------------------------------------------------------------------ */
 
 static char *
 make_page(void *user, size_t *len)
 {
-    cli_exporter *exporter = user;
+    metrics_exporter *exporter = user;
     vmx_stats *stats;
     vmx_str text;
     char *page = NULL;
@@ -65,7 +82,7 @@ make_page(void *user, size_t *len)
 
 /* A reader sees the old text or the new one, never a part: the file is made beside it and takes its name. */
 static bool
-write_page(const cli_exporter *exporter, const char *page, size_t len)
+write_page(const metrics_exporter *exporter, const char *page, size_t len)
 {
     FILE *out = fopen(exporter->temporary, "we");
     if (!out)
@@ -81,14 +98,14 @@ write_page(const cli_exporter *exporter, const char *page, size_t len)
 }
 
 static bool
-write_file(cli_exporter *exporter)
+write_file(metrics_exporter *exporter)
 {
     size_t len = 0;
     char *page = make_page(exporter, &len);
     errno = ENOMEM;
     bool written = page && write_page(exporter, page, len);
     if (!written && !exporter->told)
-        cli_error("--metrics-file \"%s\": %s", exporter->file, strerror(errno));
+        tell(exporter->program, "--metrics-file \"%s\": %s", exporter->file, strerror(errno));
     exporter->told = !written;
     free(page);
     return written;
@@ -96,8 +113,8 @@ write_file(cli_exporter *exporter)
 
 /* --- the thread ---------------------------------------------------------------------------------------------------- */
 
-static cli_http *
-free_connection(cli_exporter *exporter)
+static metrics_http *
+free_connection(metrics_exporter *exporter)
 {
     for (size_t i = 0; i < CONNECTIONS; i++)
         if (exporter->connections[i].fd < 0)
@@ -106,21 +123,21 @@ free_connection(cli_exporter *exporter)
 }
 
 static void
-take_connection(cli_exporter *exporter, int64_t now_ms)
+take_connection(metrics_exporter *exporter, int64_t now_ms)
 {
     int fd = accept4(exporter->listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
-        cli_http_begin(free_connection(exporter), fd, now_ms);
+        metrics_http_begin(free_connection(exporter), fd, now_ms);
 }
 
 /* Slow clients are cut off; returns when the next one will be, or `until_ms`. */
 static int64_t
-end_slow_connections(cli_exporter *exporter, int64_t now_ms, int64_t until_ms)
+end_slow_connections(metrics_exporter *exporter, int64_t now_ms, int64_t until_ms)
 {
     for (size_t i = 0; i < CONNECTIONS; i++) {
-        cli_http *connection = &exporter->connections[i];
+        metrics_http *connection = &exporter->connections[i];
         if (connection->fd >= 0 && now_ms >= connection->until_ms)
-            cli_http_end(connection);
+            metrics_http_end(connection);
         if (connection->fd >= 0 && connection->until_ms < until_ms)
             until_ms = connection->until_ms;
     }
@@ -129,7 +146,7 @@ end_slow_connections(cli_exporter *exporter, int64_t now_ms, int64_t until_ms)
 
 /* Waits for something to do, at most until `until_ms`, and does it. False: it is to stop. */
 static bool
-poll_once(cli_exporter *exporter, int64_t until_ms)
+poll_once(metrics_exporter *exporter, int64_t until_ms)
 {
     struct pollfd fds[CONNECTIONS + 2] = {
         {.fd = exporter->wake, .events = POLLIN},
@@ -137,13 +154,13 @@ poll_once(cli_exporter *exporter, int64_t until_ms)
     };
     for (size_t i = 0; i < CONNECTIONS; i++)
         fds[i + 2] =
-            (struct pollfd){.fd = exporter->connections[i].fd, .events = cli_http_wants(&exporter->connections[i])};
+            (struct pollfd){.fd = exporter->connections[i].fd, .events = metrics_http_wants(&exporter->connections[i])};
     int64_t wait_ms = until_ms - clock_ms();
     if (poll(fds, CONNECTIONS + 2, wait_ms > 0 ? (int)wait_ms : 0) <= 0)
         return true;
     for (size_t i = 0; i < CONNECTIONS; i++)
         if (fds[i + 2].revents)
-            cli_http_go_on(&exporter->connections[i], make_page, exporter);
+            metrics_http_go_on(&exporter->connections[i], make_page, exporter);
     if (fds[1].revents & POLLIN)
         take_connection(exporter, clock_ms());
     return !fds[0].revents;
@@ -152,7 +169,7 @@ poll_once(cli_exporter *exporter, int64_t until_ms)
 static void *
 run(void *arg)
 {
-    cli_exporter *exporter = arg;
+    metrics_exporter *exporter = arg;
     int64_t file_ms = clock_ms() + FILE_MS;
     while (poll_once(exporter, end_slow_connections(exporter, clock_ms(), file_ms))) {
         if (clock_ms() < file_ms)
@@ -162,13 +179,13 @@ run(void *arg)
         file_ms = clock_ms() + FILE_MS;
     }
     for (size_t i = 0; i < CONNECTIONS; i++)
-        cli_http_end(&exporter->connections[i]);
+        metrics_http_end(&exporter->connections[i]);
     return NULL;
 }
 
 /* Signals are the command's. */
 static bool
-start_thread(cli_exporter *exporter)
+start_thread(metrics_exporter *exporter)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -176,7 +193,7 @@ start_thread(cli_exporter *exporter)
     int failed = pthread_create(&exporter->thread, NULL, run, exporter);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed)
-        cli_error("--metrics-listen, --metrics-file: no thread: %s", strerror(failed));
+        tell(exporter->program, "--metrics-listen, --metrics-file: no thread: %s", strerror(failed));
     return !failed;
 }
 
@@ -216,54 +233,54 @@ listen_on(const struct addrinfo *address)
 
 /* Where it listens, when the system chose the port. */
 static void
-tell_port(int fd, const char *asked)
+tell_port(const metrics_exporter *exporter, const char *asked)
 {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
     char port[8];
     const char *colon = strrchr(asked, ':');
-    if (strtoul(colon + 1, NULL, 10) != 0 || getsockname(fd, (struct sockaddr *)&address, &len) != 0 ||
+    if (strtoul(colon + 1, NULL, 10) != 0 || getsockname(exporter->listener, (struct sockaddr *)&address, &len) != 0 ||
         getnameinfo((struct sockaddr *)&address, len, NULL, 0, port, sizeof port, NI_NUMERICSERV) != 0)
         return;
-    fprintf(stderr, "vecmux: metrics on http://%.*s:%s/metrics\n", (int)(colon - asked), asked, port);
+    tell(exporter->program, "metrics on http://%.*s:%s/metrics", (int)(colon - asked), asked, port);
 }
 
-/* CLI_OK, or an exit code after one line on stderr. */
-static int
-open_listener(cli_exporter *exporter, const char *text)
+static metrics_exporter_result
+open_listener(metrics_exporter *exporter, const char *text)
 {
     struct addrinfo *address = read_address(text);
     if (!address) {
-        cli_error("--metrics-listen \"%s\": write a numeric address and a port, as " EXAMPLE_ADDRESS, text);
-        return CLI_USAGE;
+        tell(exporter->program, "--metrics-listen \"%s\": write a numeric address and a port, as " EXAMPLE_ADDRESS,
+             text);
+        return METRICS_EXPORTER_USAGE;
     }
     exporter->listener = listen_on(address);
     freeaddrinfo(address);
     if (exporter->listener >= 0)
-        return CLI_OK;
-    cli_error("--metrics-listen \"%s\": %s; give a free port, or 0", text, strerror(errno));
-    return CLI_FAILED;
+        return METRICS_EXPORTER_OK;
+    tell(exporter->program, "--metrics-listen \"%s\": %s; give a free port, or 0", text, strerror(errno));
+    return METRICS_EXPORTER_FAILED;
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
 /* The first text is written at once: a path that does not work is told before the command begins. */
-static int
-open_file(cli_exporter *exporter, const char *path)
+static metrics_exporter_result
+open_file(metrics_exporter *exporter, const char *path)
 {
     size_t size = strlen(path) + 32;
     exporter->file = path;
     exporter->temporary = malloc(size);
     if (!exporter->temporary) {
-        cli_error("out of memory");
-        return CLI_FAILED;
+        tell(exporter->program, "out of memory");
+        return METRICS_EXPORTER_FAILED;
     }
     snprintf(exporter->temporary, size, "%s.%ld.tmp", path, (long)getpid());
-    return write_file(exporter) ? CLI_OK : CLI_FAILED;
+    return write_file(exporter) ? METRICS_EXPORTER_OK : METRICS_EXPORTER_FAILED;
 }
 
 static void
-free_exporter(cli_exporter *exporter)
+free_exporter(metrics_exporter *exporter)
 {
     if (exporter->listener >= 0)
         close(exporter->listener);
@@ -273,13 +290,14 @@ free_exporter(cli_exporter *exporter)
     free(exporter);
 }
 
-static cli_exporter *
-new_exporter(vmx_client *client)
+static metrics_exporter *
+new_exporter(vmx_client *client, const char *program)
 {
-    cli_exporter *exporter = calloc(1, sizeof *exporter);
+    metrics_exporter *exporter = calloc(1, sizeof *exporter);
     if (!exporter)
         return NULL;
     exporter->client = client;
+    exporter->program = program;
     exporter->listener = -1;
     for (size_t i = 0; i < CONNECTIONS; i++)
         exporter->connections[i].fd = -1;
@@ -290,34 +308,34 @@ new_exporter(vmx_client *client)
     return NULL;
 }
 
-int
-cli_exporter_start(vmx_client *client, const char *listen, const char *file, cli_exporter **out)
+metrics_exporter_result
+metrics_exporter_start(vmx_client *client, const metrics_exporter_options *options, metrics_exporter **out)
 {
     *out = NULL;
-    if (!listen && !file)
-        return CLI_OK;
-    cli_exporter *exporter = new_exporter(client);
+    if (!options->listen && !options->file)
+        return METRICS_EXPORTER_OK;
+    metrics_exporter *exporter = new_exporter(client, options->program);
     if (!exporter) {
-        cli_error("--metrics-listen, --metrics-file: %s", strerror(errno));
-        return CLI_FAILED;
+        tell(options->program, "--metrics-listen, --metrics-file: %s", strerror(errno));
+        return METRICS_EXPORTER_FAILED;
     }
-    int code = listen ? open_listener(exporter, listen) : CLI_OK;
-    if (code == CLI_OK && file)
-        code = open_file(exporter, file);
-    if (code == CLI_OK && !start_thread(exporter))
-        code = CLI_FAILED;
-    if (code != CLI_OK) {
+    metrics_exporter_result result = options->listen ? open_listener(exporter, options->listen) : METRICS_EXPORTER_OK;
+    if (result == METRICS_EXPORTER_OK && options->file)
+        result = open_file(exporter, options->file);
+    if (result == METRICS_EXPORTER_OK && !start_thread(exporter))
+        result = METRICS_EXPORTER_FAILED;
+    if (result != METRICS_EXPORTER_OK) {
         free_exporter(exporter);
-        return code;
+        return result;
     }
-    if (listen)
-        tell_port(exporter->listener, listen);
+    if (options->listen)
+        tell_port(exporter, options->listen);
     *out = exporter;
-    return CLI_OK;
+    return METRICS_EXPORTER_OK;
 }
 
 void
-cli_exporter_stop(cli_exporter *exporter)
+metrics_exporter_stop(metrics_exporter *exporter)
 {
     if (!exporter)
         return;
