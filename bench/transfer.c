@@ -7,20 +7,35 @@
 
 #include "clock.h"
 
-#define WAIT_MS         2
-#define CONNECT_WAIT_MS 10000
-#define SAMPLE_NS       20000000ull /* between looks at the process's memory */
+#define WAIT_MS            2
+#define CONNECT_TIMEOUT_MS 10000
+#define SAMPLE_NS          20000000ull /* between looks at the process's memory */
 
 /* --- the client ---------------------------------------------------------------------------------------------------- */
 
-/* The first call connects; a server without builds refuses it, which is as good. */
-static void
+/* The first call connects; a server without builds refuses it, which is as good. False after one line on stderr: a build
+ * would try for as long as its calls may take. */
+static bool
 connect_now(bench_session *session)
 {
     vmx_op *op = NULL;
-    if (vmx_client_list_builds(session->client, NULL, NULL, &op, NULL) == VMX_OK)
-        vmx_op_wait(op, CONNECT_WAIT_MS);
+    vmx_error error;
+    vmx_retry once;
+    vmx_call_options call;
+    vmx_retry_init(&once, sizeof once, VMX_RETRY_NONE);
+    vmx_call_options_init(&call, sizeof call);
+    call.retry = &once;
+    call.timeout_ms = CONNECT_TIMEOUT_MS;
+    vmx_status status = vmx_client_list_builds(session->client, NULL, &call, &op, &error);
+    if (status == VMX_OK) {
+        status = vmx_op_wait(op, VMX_FOREVER);
+        error = *vmx_op_error(op);
+    }
     vmx_op_free(op);
+    bool answered = status != VMX_ERR_UNAVAILABLE && status != VMX_ERR_DEADLINE;
+    if (!answered)
+        fprintf(stderr, "bench: %s\n", error.message);
+    return answered;
 }
 
 bool
@@ -45,8 +60,7 @@ bench_transfer_open(bench_transfer_run *run, const bench_options *options, uint6
         snprintf(run->path, sizeof run->path, "%s/vecmux-bench-%d", directory ? directory : "/tmp", (int)getpid());
     if (!bench_session_open(&run->session, &own, row->channels, row->in_flight))
         return false;
-    connect_now(&run->session);
-    return true;
+    return connect_now(&run->session);
 }
 
 void

@@ -160,6 +160,12 @@ class Smoke(unittest.TestCase):
         done = run("VMX_BENCH", "query", "--endpoint", "127.0.0.1:1", "--json", "--set", "retry.max.attempts=1", *SECONDS)
         self.assertNotEqual(done.returncode, 0)
         self.assertGreater(json.loads(done.stdout)["rows"][0]["errors"], 0)
+        for scenario in ("upload", "download"):
+            began = time.monotonic()
+            done = run("VMX_BENCH", scenario, "--endpoint", "127.0.0.1:1", "--bytes", "1m")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertRegex(done.stderr, r"^bench: .*127\.0\.0\.1:1: .*nothing listens there")
+            self.assertLess(time.monotonic() - began, 5 * SLOW)
 
 
 class Streams(unittest.TestCase):
