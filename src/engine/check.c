@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "engine/finite.h"
 #include "wire/text_check.h"
 
 #define MAX_ID_BYTES  512
 #define MAX_SPARSE    2048
 #define MAX_DIMENSION 20000
-#define EXPONENT_BITS 0x7f800000u /* all set: NaN or infinity (IEEE 754 binary32) */
-#define SIGN_BIT      0x80000000u
 
 void
 vmx_check_name_vector(char name[VMX_CHECK_NAME_SIZE], const char *verb, size_t i, vmx_str id)
@@ -34,52 +33,6 @@ check_id(const char *what, vmx_str id, vmx_error *error)
     return VMX_OK;
 }
 
-/* True if any value is NaN or infinite: without their signs these have the largest bits. Without branches, so that
- * compilers do several values at once, in two instructions. */
-static inline __attribute__((always_inline)) bool
-scan_for_not_finite(const float *values, size_t len)
-{
-    uint32_t largest = 0;
-    for (size_t i = 0; i < len; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        bits &= ~SIGN_BIT;
-        largest = bits > largest ? bits : largest;
-    }
-    return largest >= EXPONENT_BITS;
-}
-
-/* gcc vectorises loops of unknown length from -O3 on only; clang does always, and knows no such attribute. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define VECTORISED __attribute__((optimize("O3", "unroll-loops")))
-#else
-#define VECTORISED
-#endif
-
-#if defined(__x86_64__)
-VECTORISED __attribute__((target("avx2"))) static bool
-any_not_finite_avx2(const float *values, size_t len)
-{
-    return scan_for_not_finite(values, len);
-}
-#endif
-
-VECTORISED static bool
-any_not_finite_anywhere(const float *values, size_t len)
-{
-    return scan_for_not_finite(values, len);
-}
-
-static bool
-any_not_finite(const float *values, size_t len)
-{
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2"))
-        return any_not_finite_avx2(values, len);
-#endif
-    return any_not_finite_anywhere(values, len);
-}
-
 static vmx_status
 refuse_not_finite(const char *what, const char *part, const float *values, vmx_error *error)
 {
@@ -93,7 +46,7 @@ refuse_not_finite(const char *what, const char *part, const float *values, vmx_e
 static inline vmx_status
 check_finite(const char *what, const char *part, const float *values, size_t len, vmx_error *error)
 {
-    return any_not_finite(values, len) ? refuse_not_finite(what, part, values, error) : VMX_OK;
+    return vmx_any_not_finite(values, len) ? refuse_not_finite(what, part, values, error) : VMX_OK;
 }
 
 static inline vmx_status
