@@ -10,6 +10,7 @@
 
 #define BENCH_QUERIES       64 /* different query vectors, taken in turn */
 #define BENCH_MAX_BATCH     1000
+#define BENCH_LOAD_BATCHES  8  /* different batches of a bulk load, sent in turn */
 #define BENCH_ID_BYTES      17 /* "item-000000000042" */
 #define BENCH_PAYLOAD_FIELD "text"
 #define BENCH_MAX_PAYLOAD   40000

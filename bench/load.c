@@ -12,7 +12,7 @@
 #include "data.h"
 #include "scenarios.h"
 
-#define ROWS           256 /* different vectors, put in turn: the bench's own memory stays small */
+#define PUT_ROWS       256 /* at a time, at most */
 #define PUT_TIMEOUT_MS 20  /* then the meter is told the time */
 #define END_TIMEOUT_MS 600000
 #define SAMPLE_NS      20000000ull /* between looks at the process's memory */
@@ -22,7 +22,7 @@ typedef struct load_state {
     const bench_options *options;
     bench_session session;
     vmx_writer *writer;
-    bench_batch batch; /* ROWS vectors */
+    bench_batch batch; /* BENCH_LOAD_BATCHES batches, put in turn: as many bytes as raw_core sends in turn */
     uint64_t put;
     uint64_t settled; /* batches that were counted */
     bench_meter meter;
@@ -52,41 +52,42 @@ take_back(void *user)
 }
 
 static vmx_status
-lend(load_state *self, size_t count, size_t *taken, vmx_error *error)
+lend(load_state *self, size_t from, size_t count, size_t *taken, vmx_error *error)
 {
     char id[BENCH_ID_BYTES + 1];
     bench_id_write(id, self->put);
     for (size_t i = 0; i < count; i++) {
-        memcpy(self->batch.ids + i * sizeof id, id, sizeof id);
+        memcpy(self->batch.ids + (from + i) * sizeof id, id, sizeof id);
         bench_id_next(id);
     }
-    vmx_vectors vectors = {self->batch.vectors, count, 0};
+    vmx_vectors vectors = {self->batch.vectors + from, count, 0};
     return vmx_writer_lend(self->writer, &vectors, take_back, NULL, PUT_TIMEOUT_MS, taken, error);
 }
 
 static vmx_status
-put_columns(load_state *self, size_t count, size_t *taken, vmx_error *error)
+put_columns(load_state *self, size_t from, size_t count, size_t *taken, vmx_error *error)
 {
     vmx_columns columns;
     vmx_columns_init(&columns, sizeof columns);
     columns.count = count;
     columns.first_id = self->put;
     columns.id_prefix = VMX_STR("item-");
-    columns.values = self->batch.floats;
+    columns.values = self->batch.floats + from * self->options->dimension;
     columns.dimension = self->options->dimension;
     return vmx_writer_put_columns(self->writer, &columns, PUT_TIMEOUT_MS, taken, error);
 }
 
-/* Puts up to ROWS more; false when the writer refuses. */
+/* Puts up to PUT_ROWS more; false when the writer refuses. */
 static bool
 put_some(load_state *self)
 {
-    size_t limit = self->options->vectors, count = ROWS, taken = 0;
+    size_t limit = self->options->vectors, from = self->put % self->batch.count, taken = 0;
+    size_t count = self->batch.count - from < PUT_ROWS ? self->batch.count - from : PUT_ROWS;
     if (limit > 0 && limit - self->put < count)
         count = limit - self->put;
     vmx_error error;
     vmx_status status =
-        self->options->lend ? lend(self, count, &taken, &error) : put_columns(self, count, &taken, &error);
+        self->options->lend ? lend(self, from, count, &taken, &error) : put_columns(self, from, count, &taken, &error);
     self->put += taken;
     if (status == VMX_OK || status == VMX_ERR_TIMEOUT)
         return true;
@@ -161,7 +162,7 @@ measure(const bench_options *options, bench_row *row)
     size_t batch = bench_options_batch(options);
     row->payload_bytes = 4 * (double)(batch * options->dimension);
     row->wire_bytes = bench_wire_bytes((double)(batch * bench_options_vector_bytes(options)), REPLY_BYTES);
-    bool good = bench_batch_init(&self.batch, options, ROWS, 0) &&
+    bool good = bench_batch_init(&self.batch, options, BENCH_LOAD_BATCHES * batch, 0) &&
                 bench_session_open(&self.session, options, row->channels, row->in_flight) && open_writer(&self, row);
     if (good) {
         bench_meter_begin(&self.meter, row, options);

@@ -91,8 +91,6 @@ put_metadata(writer *out, const char *text)
     put_bytes(out, VALUE_STRING, text, strlen(text));
 }
 
-#define LOAD_BATCHES 8
-
 static size_t
 metadata_size(size_t payload)
 {
@@ -143,7 +141,7 @@ make_batch(raw_requests *requests, const bench_options *options)
     requests->path = "/VectorService/Upsert";
     requests->payload_bytes = (double)(count * options->dimension) * sizeof *floats;
     /* a bulk load never sends the same bytes twice: what was sent before is no longer in the nearest cache */
-    requests->count = !floats || !text ? 0 : strcmp(options->scenario, "load") == 0 ? LOAD_BATCHES : 1;
+    requests->count = !floats || !text ? 0 : strcmp(options->scenario, "load") == 0 ? BENCH_LOAD_BATCHES : 1;
     for (size_t i = 0; i < requests->count; i++)
         requests->messages[i] = encode_batch(options, floats, text);
     free(floats);

@@ -27,7 +27,8 @@ class Settings:
 
     def window(self, group):
         window = self.deciding if group.deciding else self.usual
-        return Window(group.rounds or window.rounds, window.seconds * group.seconds_factor, window.warm_up_s + group.warm_up_s)
+        return Window(group.rounds or window.rounds, window.seconds * group.seconds_factor,
+                      window.warm_up_s * group.seconds_factor + group.warm_up_s)
 
 
 def value_of(row, metric):

@@ -137,6 +137,8 @@ def run_client(command, limit_s):
         process.communicate()
         raise Missing(f"took longer than {limit_s} s") from None
     finally:
+        if process.poll() is None:
+            process.kill()
         sampler.join()
     try:
         report = json.loads(out)

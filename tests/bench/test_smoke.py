@@ -94,6 +94,15 @@ class Smoke(unittest.TestCase):
                 with self.subTest(program, scenario=scenario):
                     self.measure(program, scenario, *SCENARIOS[scenario])
 
+    def test_decoding_alone_reads_every_value(self):
+        """The bytes are written again before each time: the same sum comes out, however often."""
+        done = run("VMX_DECODE_ALONE", "decode-alone", "--endpoint", self.server.target, "--json", *SECONDS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        row = json.loads(done.stdout)["rows"][0]
+        self.assertEqual((row["payload_bytes_per_op"], row["errors"]), (5 * 64 * 4, 0))
+        self.assertGreater(row["operations"], 10)
+        self.assertAlmostEqual(row["cpu_us_per_op"], row["latency_us"]["mean"], delta=1)
+
     @in_real_time
     def test_processes_add_up(self):
         row = self.measure("VMX_BENCH", "query", "--processes", "2", "--driven", "--rate", "100", "--seconds", "1")["rows"][0]
