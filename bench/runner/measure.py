@@ -44,8 +44,9 @@ def spread(values):
 class Result:
     """What the rounds of a group gave: reports[client][round]; slow clients are not in every round."""
 
-    def __init__(self, group):
+    def __init__(self, group, window):
         self.group = group
+        self.window = window
         self.reports = {}
         self.missing = {}
         self.server_us = {}
@@ -151,7 +152,7 @@ def run_rounds(result, settings, sink, slow):
 
 def run(group, settings, slow):
     """Measures a group; clients in `slow` are not in every round."""
-    result = Result(group)
+    result = Result(group, settings.window(group))
     result.missing = {client: str(settings.commands[client]) for client in group.clients
                       if isinstance(settings.commands[client], tools.Missing)}
     for client, reason in result.missing.items():

@@ -101,14 +101,14 @@ def whole_table(result):
         found = result.values(client, metric, row)["median"]
         return result.group.whole_operations * (factor / found if metric == "ops_per_s" else factor * found)
 
-    rows = [[result.label(row)] + [f"{seconds(client, row, 'ops_per_s', 1):.3f} ({seconds(client, row, 'cpu_us_per_op', 1e-6):.3f})"
+    rows = [[f"{result.rows(result.clients()[0], row)[0]['in_flight']} in flight"] + [f"{seconds(client, row, 'ops_per_s', 1):.3f} ({seconds(client, row, 'cpu_us_per_op', 1e-6):.3f})"
                                    for client in result.clients()]
             for row in range(max((result.row_count(client) for client in result.clients()), default=0))]
     return "Seconds for the whole, in brackets those of CPU:\n\n" + table(["", *result.clients()], rows) + "\n"
 
 
 def group_section(result):
-    text = f"## {result.group.name}\n\n{result.group.title}.\n\n"
+    text = f"## {result.group.name}\n\n{result.group.title}; {rounds_text(vars(result.window))}.\n\n"
     if result.group.whole_operations:
         text += whole_table(result)
     text += clients_table(result)
@@ -128,7 +128,7 @@ def verdict_section(results):
 
 
 def rounds_text(window):
-    return f"{window['rounds']} rounds of {window['seconds']:g} s after {window['warm_up_s']:g} s of warm-up"
+    return f"{window['rounds']} rounds of {window['seconds']:.3g} s after {window['warm_up_s']:.3g} s of warm-up"
 
 
 def about_section(about, results):
@@ -138,9 +138,8 @@ def about_section(about, results):
             versions.setdefault(client, next(iter(reports.values()))["versions"])
     lines = [f"- {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, load {about['load_before']:.1f} when it began",
              f"- vecmux {about['commit']}, {about['compiler']}, Release",
-             f"- server on core {about['server_core']}, client on core {about['client_core']}; {rounds_text(about['usual'])}; in groups "
-             f"whose ratios are close to their bounds {rounds_text(about['deciding'])}; all clients in turn in each round, the order "
-             f"turned and reversed from round to round",
+             f"- server on core {about['server_core']}, client on core {about['client_core']}; all clients in turn in each round, in an "
+             f"order that changes",
              f"- server: {about['server']}"]
     lines += [f"- {client}: {version}" for client, version in versions.items()]
     return "\n".join(lines) + "\n"
@@ -170,7 +169,8 @@ def write(where, about, results):
     pictures = plots.draw(where, results)
     text = "# vecmux beside other clients\n\n" + about_section(about, results)
     text += "\nOne operation is one call. CPU is that of the client's process. What is behind a number: docs/performance.md.\n\n"
-    text += verdict_section(results) + "\n"
+    if any(result.group.checks for result in results):
+        text += verdict_section(results) + "\n"
     text += "\n".join(f"![{title}]({name}.svg)\n" for name, title in pictures) + "\n"
     text += "\n".join(group_section(result) for result in results)
     with open(os.path.join(where, "report.md"), "w", encoding="utf-8") as file:
