@@ -153,6 +153,7 @@ run_open(loop *self)
             wait_for_due(self);
     }
     uint64_t now = bench_now_ns();
+    start_due(self);
     self->meter.row->unstarted = now > self->next_ns ? (now - self->next_ns) / self->interval_ns : 0;
 }
 
