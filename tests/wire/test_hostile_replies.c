@@ -126,6 +126,31 @@ START_TEST(replies_are_cut_off_at_every_byte)
 }
 END_TEST
 
+/* Ids are looked at several bytes at a time: one bad byte is found in each place of each length. */
+START_TEST(a_bad_byte_is_found_anywhere_in_an_id)
+{
+    enum { LONGEST = 26 };
+    static const char bad[] = {'\0', '\xff'};
+    for (size_t len = 1; len <= LONGEST; len++) {
+        for (size_t at = 0; at < 2 * len; at++) {
+            char id[LONGEST];
+            vmx_buffer bytes = {0};
+            memset(id, 'x', sizeof id);
+            id[at / 2] = bad[at % 2];
+            put_bytes(&bytes, 1, id, len);
+            put_tag(&bytes, 2, 5);
+            vmx_buffer_append(&bytes, "\0\0\x80\x3f", 4);
+            wrap(&bytes, 2);
+            vmx_str reply = {(const char *)bytes.data, bytes.len};
+            ck_assert_int_eq(oracle_check_reply(&arena, VMX_REPLY_QUERY, reply, (oracle_reply_place){0}),
+                             VMX_ERR_PROTOCOL);
+            vmx_buffer_free(&bytes);
+        }
+    }
+    vmx_arena_reset(&arena);
+}
+END_TEST
+
 static vmx_status
 decode(vmx_decoder *decoder, const vmx_buffer *bytes, vmx_decoded *decoded)
 {
@@ -229,6 +254,7 @@ main(void)
     const TTest *const tests[] = {each_gets_the_guards_verdict,
                                   replies_are_cut_off_at_every_byte,
                                   groups_are_refused_wherever_they_stand,
+                                  a_bad_byte_is_found_anywhere_in_an_id,
                                   of_what_stands_twice_the_last_counts,
                                   many_tiny_records_take_no_more_than_their_number,
                                   a_short_record_in_a_long_reply_takes_little,
