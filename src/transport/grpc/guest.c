@@ -1,19 +1,20 @@
 #include "transport/grpc/guest.h"
 
-#include "core/sync.h"
+#include <pthread.h>
 
 /* Signals are blocked here already: a loop's thread, or inside vmx_guest_enter. */
 static _Thread_local bool is_blocked;
 
-vmx_guest
-vmx_guest_enter(void)
+void
+vmx_guest_enter(vmx_guest *guest)
 {
-    vmx_guest guest = {.blocked = !is_blocked};
-    if (guest.blocked) {
-        guest.old = vmx_signals_block();
-        is_blocked = true;
-    }
-    return guest;
+    guest->blocked = !is_blocked;
+    if (!guest->blocked)
+        return;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &guest->old);
+    is_blocked = true;
 }
 
 void
@@ -22,7 +23,7 @@ vmx_guest_leave(const vmx_guest *guest)
     if (!guest->blocked)
         return;
     is_blocked = false;
-    vmx_signals_restore(guest->old);
+    pthread_sigmask(SIG_SETMASK, &guest->old, NULL);
 }
 
 void

@@ -16,8 +16,8 @@ typedef struct vmx_guest {
     sigset_t old;
 } vmx_guest;
 
-vmx_guest
-vmx_guest_enter(void);
+void
+vmx_guest_enter(vmx_guest *guest);
 
 void
 vmx_guest_leave(const vmx_guest *guest);

@@ -55,8 +55,10 @@ struct vmx_grpc_loop {
     pthread_mutex_t lock;
     /* under lock */
     vmx_timer_heap timers;
-    uint64_t sleep_until_us;  /* when the thread in the queue wakes up by itself; 0: it is awake, or will be at once */
-    vmx_grpc_stream *streams; /* under way, newest first */
+    /* When the thread in the queue wakes up by itself; 0: it is awake, or will be at once. It says itself that it is awake
+     * without the lock: who has not seen that yet wakes it in vain. */
+    _Atomic uint64_t sleep_until_us;
+    vmx_grpc_stream *streams;                 /* under way, newest first */
     _Atomic size_t stream_count;              /* may be read without the lock */
     vmx_grpc_stream *waiting, **last_waiting; /* to be started, oldest first */
     size_t waiting_count;
@@ -359,9 +361,13 @@ vmx_grpc_on_due_tag(vmx_grpc_tag *tag, bool ok);
 bool
 vmx_grpc_enter(vmx_grpc_stream *stream, uint64_t deadline_us);
 
-/* Begins all that wait. Signals are blocked. */
+/* Takes the streams that wait, to be begun; NULL: none. loop->lock held. */
+vmx_grpc_stream *
+vmx_grpc_take_waiting_locked(vmx_grpc_loop *loop);
+
+/* Begins what was taken. Signals are blocked. */
 void
-vmx_grpc_begin_waiting(vmx_grpc_loop *loop);
+vmx_grpc_begin_waiting(vmx_grpc_stream *first);
 
 /* --- status.c ----------------------------------------------------------------------------------------------------- */
 

@@ -96,6 +96,13 @@ run_posted(vmx_grpc_loop *loop)
     return count;
 }
 
+/* The thread does not sleep in the queue, or will not for long: who starts a call need not wake it. */
+static void
+note_awake(vmx_grpc_loop *loop)
+{
+    atomic_store_explicit(&loop->sleep_until_us, 0, memory_order_relaxed);
+}
+
 /* --- timers ------------------------------------------------------------------------------------------------------- */
 
 bool
@@ -104,9 +111,9 @@ vmx_grpc_timer_set_locked(vmx_grpc_loop *loop, vmx_timer *timer, uint64_t due_us
     if (timer->armed)
         vmx_timer_heap_remove(&loop->timers, timer);
     vmx_timer_heap_add(&loop->timers, timer, due_us);
-    bool too_late = current != loop && due_us < loop->sleep_until_us;
+    bool too_late = current != loop && due_us < atomic_load_explicit(&loop->sleep_until_us, memory_order_relaxed);
     if (too_late)
-        loop->sleep_until_us = 0;
+        note_awake(loop);
     return too_late;
 }
 
@@ -133,29 +140,51 @@ vmx_grpc_timer_cancel(vmx_loop *base, vmx_timer *timer)
     return armed;
 }
 
-/* Takes a timer that is due. With none: NULL, and notes in both places until when the thread may sleep. */
-static vmx_timer *
-take_due(vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t *sleep_until_us)
+/* What the start of a round finds. */
+typedef struct round_start {
+    uint64_t sleep_until_us;
+    vmx_grpc_stream *waiting; /* to be begun */
+} round_start;
+
+/* On a thread of the host's the core begins its wait anew after every signal: so it waits in slices, between which the
+ * host's handlers have their turn (see drive_as_guest). */
+static uint64_t
+wake_up_time(const vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t now_us)
 {
-    pthread_mutex_lock(&loop->lock);
-    vmx_timer *first = loop->timers.first;
-    if (first != NULL && first->due_us <= vmx_monotonic_us())
-        vmx_timer_heap_remove(&loop->timers, first);
-    else {
-        *sleep_until_us = first != NULL && first->due_us < deadline_us ? first->due_us : deadline_us;
-        loop->sleep_until_us = *sleep_until_us;
-        first = NULL;
-    }
-    pthread_mutex_unlock(&loop->lock);
-    return first;
+    enum { SLICE_US = 50000 };
+    const vmx_timer *first = loop->timers.first;
+    uint64_t until_us = loop->base.transport->driven ? now_us + SLICE_US : VMX_NEVER;
+    if (first != NULL && first->due_us < until_us)
+        until_us = first->due_us;
+    return deadline_us < until_us ? deadline_us : until_us;
 }
 
-static size_t
-fire_due(vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t *sleep_until_us)
+/* Takes a timer that is due. With none: NULL, and notes in both places until when the thread may sleep; who waits in line
+ * from now on wakes it. */
+static vmx_timer *
+take_due(vmx_grpc_loop *loop, uint64_t deadline_us, round_start *start)
 {
-    *sleep_until_us = 0;
+    uint64_t now_us = vmx_monotonic_us();
+    pthread_mutex_lock(&loop->lock);
+    vmx_timer *first = loop->timers.first;
+    bool due = first != NULL && first->due_us <= now_us;
+    if (due) {
+        vmx_timer_heap_remove(&loop->timers, first);
+    } else {
+        start->sleep_until_us = wake_up_time(loop, deadline_us, now_us);
+        atomic_store_explicit(&loop->sleep_until_us, start->sleep_until_us, memory_order_relaxed);
+        start->waiting = vmx_grpc_take_waiting_locked(loop);
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return due ? first : NULL;
+}
+
+/* After a whole burst more is due, perhaps: then the round does not sleep, and the next one begins what waits. */
+static size_t
+fire_due(vmx_grpc_loop *loop, uint64_t deadline_us, round_start *start)
+{
     for (size_t count = 0; count < BURST; count++) {
-        vmx_timer *timer = take_due(loop, deadline_us, sleep_until_us);
+        vmx_timer *timer = take_due(loop, deadline_us, start);
         if (timer == NULL)
             return count;
         timer->fire(timer);
@@ -165,38 +194,17 @@ fire_due(vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t *sleep_until_us)
 
 /* --- driving ------------------------------------------------------------------------------------------------------ */
 
-/* On a thread of the host's the core begins its wait anew after every signal: so it waits in slices, between which the
- * host's handlers have their turn (see drive_as_guest). */
-static uint64_t
-slice_of(const vmx_grpc_loop *loop, uint64_t until_us)
-{
-    enum { SLICE_US = 50000 };
-    if (!loop->base.transport->driven || until_us == 0)
-        return until_us;
-    uint64_t slice_us = vmx_monotonic_us() + SLICE_US;
-    return slice_us < until_us ? slice_us : until_us;
-}
-
 /* Takes the next completion; false when there was none until then. */
 static bool
 handle_completion(vmx_grpc_loop *loop, uint64_t until_us, size_t *handled)
 {
-    grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(slice_of(loop, until_us)), NULL);
+    grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
     if (event.type != GRPC_OP_COMPLETE)
         return false;
     vmx_grpc_tag *tag = event.tag;
     vmx_tsan_acquire(tag);
     *handled += tag->done(tag, event.success != 0);
     return true;
-}
-
-/* The thread does not sleep in the queue any more: who starts a call need not wake it. */
-static void
-note_awake(vmx_grpc_loop *loop)
-{
-    pthread_mutex_lock(&loop->lock);
-    loop->sleep_until_us = 0;
-    pthread_mutex_unlock(&loop->lock);
 }
 
 /* More completions are likely there already: taking them now saves the way out and in again. With fewer streams it would
@@ -225,15 +233,15 @@ handle_more(vmx_grpc_loop *loop, size_t *handled)
 static bool
 drive_once(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
 {
-    uint64_t until_us;
+    round_start start = {.sleep_until_us = 0};
     *handled += run_posted(loop);
-    *handled += fire_due(loop, deadline_us, &until_us);
+    *handled += fire_due(loop, deadline_us, &start);
     bool over = atomic_load_explicit(&loop->woken, memory_order_relaxed) && atomic_exchange(&loop->woken, false);
     if (*handled > 0 || over || atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL)
-        until_us = 0;
-    vmx_grpc_begin_waiting(loop);
+        start.sleep_until_us = 0;
+    vmx_grpc_begin_waiting(start.waiting);
     vmx_queue_begin_round();
-    bool came = handle_completion(loop, until_us, handled);
+    bool came = handle_completion(loop, start.sleep_until_us, handled);
     note_awake(loop);
     if (came)
         handle_more(loop, handled);
@@ -248,7 +256,8 @@ drive_once(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
 static bool
 drive_as_guest(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
 {
-    vmx_guest guest = vmx_guest_enter();
+    vmx_guest guest;
+    vmx_guest_enter(&guest);
     bool over = drive_once(loop, deadline_us, handled);
     vmx_guest_leave(&guest);
     return over;

@@ -346,7 +346,8 @@ start_call(vmx_grpc_stream *stream, const vmx_stream_options *options, void *han
     stream->call = create_call(stream->loop, stream, options, handle);
     if (vmx_grpc_enter(stream, options->deadline_us))
         return;
-    vmx_guest guest = vmx_guest_enter();
+    vmx_guest guest;
+    vmx_guest_enter(&guest);
     vmx_grpc_stream_begin(stream);
     vmx_guest_leave(&guest);
 }
@@ -387,7 +388,8 @@ vmx_grpc_send(vmx_stream *base, const vmx_message *message, bool last)
     }
     if (last)
         ops[count++] = op_half_close;
-    vmx_guest guest = vmx_guest_enter();
+    vmx_guest guest;
+    vmx_guest_enter(&guest);
     start_batch(stream, ops, count, &stream->send_tag);
     vmx_guest_leave(&guest);
 }
@@ -398,7 +400,8 @@ vmx_grpc_recv(vmx_stream *base)
     vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
     grpc_op op = op_receive(stream);
     atomic_store(&stream->receiving, true);
-    vmx_guest guest = vmx_guest_enter();
+    vmx_guest guest;
+    vmx_guest_enter(&guest);
     start_batch(stream, &op, 1, &stream->message_tag);
     vmx_guest_leave(&guest);
 }
@@ -407,7 +410,8 @@ void
 vmx_grpc_cancel(vmx_stream *base)
 {
     vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
-    vmx_guest guest = vmx_guest_enter();
+    vmx_guest guest;
+    vmx_guest_enter(&guest);
     atomic_store(&stream->cancelled, true);
     vmx_grpc_note_stop(stream);
     grpc_call_cancel(stream->call, NULL);
@@ -418,7 +422,8 @@ void
 vmx_grpc_close(vmx_stream *base)
 {
     vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
-    vmx_guest guest = vmx_guest_enter();
+    vmx_guest guest;
+    vmx_guest_enter(&guest);
     uint32_t gate = atomic_fetch_or(&stream->gate, GATE_CLOSED);
     if (!(gate & GATE_ENDED))
         grpc_call_cancel(stream->call, NULL);

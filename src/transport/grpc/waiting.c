@@ -15,9 +15,8 @@ most_of(const vmx_grpc_loop *loop)
     return loop->base.transport->driven ? 8 : 64;
 }
 
-/* The list is the caller's now. */
-static vmx_grpc_stream *
-take_waiting_locked(vmx_grpc_loop *loop)
+vmx_grpc_stream *
+vmx_grpc_take_waiting_locked(vmx_grpc_loop *loop)
 {
     vmx_grpc_stream *first = loop->waiting;
     loop->waiting = NULL;
@@ -26,9 +25,10 @@ take_waiting_locked(vmx_grpc_loop *loop)
     return first;
 }
 
-static void
-begin_all(vmx_grpc_stream *stream)
+void
+vmx_grpc_begin_waiting(vmx_grpc_stream *first)
 {
+    vmx_grpc_stream *stream = first;
     while (stream != NULL) {
         vmx_grpc_stream *next = stream->next_waiting; /* read first: the stream may end meanwhile */
         vmx_grpc_stream_begin(stream);
@@ -45,8 +45,8 @@ get_in_line_locked(vmx_grpc_stream *stream)
     *loop->last_waiting = stream;
     loop->last_waiting = &stream->next_waiting;
     loop->waiting_count++;
-    bool asleep = loop->sleep_until_us > 0;
-    loop->sleep_until_us = 0;
+    bool asleep = atomic_load_explicit(&loop->sleep_until_us, memory_order_relaxed) > 0;
+    atomic_store_explicit(&loop->sleep_until_us, 0, memory_order_relaxed);
     return asleep;
 }
 
@@ -62,23 +62,15 @@ vmx_grpc_enter(vmx_grpc_stream *stream, uint64_t deadline_us)
     if (waits)
         wake |= get_in_line_locked(stream);
     if (loop->waiting_count >= most_of(loop))
-        waiting = take_waiting_locked(loop);
+        waiting = vmx_grpc_take_waiting_locked(loop);
     pthread_mutex_unlock(&loop->lock);
     if (wake)
         vmx_grpc_interrupt(loop, &loop->wake_tag);
     if (waiting != NULL) {
-        vmx_guest guest = vmx_guest_enter();
-        begin_all(waiting);
+        vmx_guest guest;
+        vmx_guest_enter(&guest);
+        vmx_grpc_begin_waiting(waiting);
         vmx_guest_leave(&guest);
     }
     return waits;
-}
-
-void
-vmx_grpc_begin_waiting(vmx_grpc_loop *loop)
-{
-    pthread_mutex_lock(&loop->lock);
-    vmx_grpc_stream *waiting = take_waiting_locked(loop);
-    pthread_mutex_unlock(&loop->lock);
-    begin_all(waiting);
 }
