@@ -150,7 +150,7 @@ plot ${block} using ({low}):1:({low}):2:($1-0.36):($1+0.36):3:ytic(4) with boxxy
 def cpu(results):
     panels = []
     for name, title in (("query", "one query, 10 matches read"), ("decode", "one query, 100 matches with values read"),
-                        ("decode-alone", "such a reply decoded and read, without its call"), ("upsert", "one upsert of 610 vectors")):
+                        ("decode-alone", "a reply of 100 matches decoded and read, without its call"), ("upsert", "one upsert of 610 vectors")):
         panels += [(result, title) for result in results if result.group.name == name and result.clients()]
     if not panels:
         return None
