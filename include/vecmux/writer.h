@@ -4,8 +4,8 @@
  * nothing is lost in silence.
  *
  * Memory: what waits and what is on its way counts against the client's memory.limit.bytes until gRPC core has let go
- * of it; lent values do not count. A writer with nothing to send holds no buffer. Behind the batches in flight at most as
- * many more stand in line: then a put waits too.
+ * of it; lent values do not count. A writer with nothing to send holds no buffer. Behind the batches in flight a
+ * quarter as many stand in line: then a put waits too.
  * Order: two writes of one id are never reordered. The second is sent when the first has a known outcome; a batch whose
  * outcome is unknown is sent again until it is known, or until delivery_timeout_ms has passed.
  * Delivery is at least once; upserts are idempotent, so it is exactly once in effect. What a zombie may do: a batch that

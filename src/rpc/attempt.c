@@ -41,6 +41,8 @@ static void
 on_stream_event(void *user, const vmx_stream_event *event)
 {
     vmx_attempt *attempt = user;
+    if (event->kind == VMX_STREAM_SENT)
+        attempt->call->settings.sent(attempt->call);
     if (event->kind != VMX_STREAM_END)
         return;
     vmx_reply_keep(&attempt->arena, event->reply, &attempt->reply);
@@ -236,6 +238,7 @@ vmx_attempt_start(vmx_call *call, vmx_attempt *attempt, vmx_ticket ticket, vmx_a
         .method = call->request.method,
         .deadline_us = attempt->deadline_us,
         .request = &call->request.message,
+        .tells_sent = call->settings.sent != NULL,
         .on_event = on_stream_event,
         .user = attempt,
     };

@@ -49,6 +49,9 @@ typedef struct vmx_call_settings {
     bool wait_for_ready;
     const vmx_header *headers; /* borrowed until the op has ended */
     size_t header_count;
+    /* NULL, or: an attempt's request, of more than VMX_SENT_TOLD_BYTES, has left for the connection. On the loop's thread,
+     * not on the strand; must not block. */
+    void (*sent)(vmx_call *call);
 } vmx_call_settings;
 
 typedef enum vmx_call_phase {

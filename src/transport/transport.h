@@ -60,7 +60,8 @@ typedef struct vmx_channel_options {
 /* --- streams ------------------------------------------------------------------------------------------------------ */
 
 typedef enum vmx_stream_event_kind {
-    VMX_STREAM_SENT = 0,    /* the last vmx_stream_send was taken over; the next may follow */
+    VMX_STREAM_SENT = 0,    /* the last vmx_stream_send was taken over; the next may follow. Of a unary call: see
+                               tells_sent */
     VMX_STREAM_MESSAGE = 1, /* answers vmx_stream_recv; `message` may be moved out (else it is dropped) */
     VMX_STREAM_END = 2      /* exactly one, the last event; `reply` is set. Of a unary call: `message` too, if any */
 } vmx_stream_event_kind;
@@ -71,12 +72,16 @@ typedef struct vmx_stream_event {
     const vmx_reply *reply;
 } vmx_stream_event;
 
+/* Larger unary requests are told of when they are sent. */
+#define VMX_SENT_TOLD_BYTES 16384
+
 typedef struct vmx_stream_options {
     vmx_channel *channel;
     const char *method; /* "/VectorService/Upsert"; static (it may be registered with the channel) */
     uint64_t deadline_us;
     bool wait_for_ready;       /* the library waits for a connection; else it fails at once while connecting fails */
     bool streaming;            /* false: unary, `request` is sent and one reply read without further calls */
+    bool tells_sent;           /* unary: SENT when a request above VMX_SENT_TOLD_BYTES has left for the connection */
     const vmx_header *headers; /* borrowed during start */
     size_t header_count;
     const vmx_message *request; /* unary: sent whole; the transport acquires the blocks. Borrowed during start */

@@ -221,6 +221,8 @@ vmx_batch_close(vmx_batch *batch)
 size_t
 vmx_batch_bytes(const vmx_batch *batch, size_t from, size_t to)
 {
+    if (to - from == batch->count)
+        return batch->size_bytes;
     size_t bytes = 0;
     for (size_t i = from; i < to; i++)
         bytes += batch->entries[i].size;

@@ -80,6 +80,41 @@ vmx_send_is_op(const vmx_op *op)
     return op->vtable == &op_vtable;
 }
 
+/* The list of those in flight that are not on the connection yet is served in its order, but for retries. */
+void
+vmx_send_note_sent_locked(vmx_send *send)
+{
+    vmx_writer *writer = send->writer;
+    if (!send->unsent)
+        return;
+    if (send->unsent_prev != NULL)
+        send->unsent_prev->unsent_next = send->unsent_next;
+    else
+        writer->locked.unsent_first = send->unsent_next;
+    if (send->unsent_next != NULL)
+        send->unsent_next->unsent_prev = send->unsent_prev;
+    else
+        writer->locked.unsent_last = send->unsent_prev;
+    send->unsent_prev = send->unsent_next = NULL;
+    send->unsent = false;
+    writer->locked.unsent_count--;
+}
+
+/* There is room on the connection for the next one. */
+static void
+on_call_sent(vmx_call *call)
+{
+    vmx_send *send = OWNER(call, call);
+    vmx_writer *writer = vmx_writer_acquire(send->writer);
+    pthread_mutex_lock(&writer->lock);
+    vmx_send_note_sent_locked(send);
+    bool waits = writer->locked.ready.head != NULL;
+    pthread_mutex_unlock(&writer->lock);
+    if (waits)
+        vmx_writer_service(writer);
+    vmx_writer_release(writer);
+}
+
 /* Ends a send that could not be made. */
 static void
 fail_here(vmx_send *send)
@@ -156,6 +191,7 @@ vmx_send_new(vmx_writer *writer, vmx_batch *batch, size_t from, size_t to)
         .timeout_ms = writer->options.timeout_ms,
         .headers = writer->parts.engine->headers,
         .header_count = writer->parts.engine->header_count,
+        .sent = on_call_sent,
     };
     send->writer = vmx_writer_acquire(writer);
     send->batch = batch;

@@ -63,6 +63,45 @@ vmx_writer_close_batch_locked(vmx_writer *writer)
     return true;
 }
 
+/* --- sends that are not on the connection yet ---------------------------------------------------------------------- */
+
+/*
+ * A send that cannot be written yet would only lie in the core, share the connection with those before it, which then
+ * end later, and be out of the caches when its turn comes. So two for each connection are enough, and more are in flight
+ * only while they wait for their replies. Where the network is slow (or a peer deaf) a send stops counting after a while.
+ */
+#define UNSENT_PER_CHANNEL 2
+#define UNSENT_US          50000u
+
+static size_t
+bytes_of(const vmx_send *send)
+{
+    return vmx_batch_bytes(send->batch, send->from, send->to);
+}
+
+static void
+queue_unsent_locked(vmx_writer *writer, vmx_send *send, uint64_t now_us)
+{
+    send->unsent = true;
+    send->unsent_until_us = now_us + UNSENT_US;
+    send->unsent_prev = writer->locked.unsent_last;
+    send->unsent_next = NULL;
+    if (send->unsent_prev != NULL)
+        send->unsent_prev->unsent_next = send;
+    else
+        writer->locked.unsent_first = send;
+    writer->locked.unsent_last = send;
+    writer->locked.unsent_count++;
+}
+
+static bool
+is_connection_busy_locked(vmx_writer *writer, uint64_t now_us)
+{
+    while (writer->locked.unsent_first != NULL && writer->locked.unsent_first->unsent_until_us <= now_us)
+        vmx_send_note_sent_locked(writer->locked.unsent_first);
+    return writer->locked.unsent_count >= UNSENT_PER_CHANNEL * vmx_pool_count(writer->parts.caller->pool);
+}
+
 /* --- starting sends ------------------------------------------------------------------------------------------------ */
 
 /* Timers come up to a millisecond late, and later on a busy machine: so much of it is made up for, or small batches
@@ -77,14 +116,14 @@ pace_of(const vmx_writer *writer, const vmx_send *send)
     if (vectors > 0 && !send->halved)
         seconds = (double)(send->to - send->from) / vectors;
     if (bytes > 0) {
-        double by_bytes = (double)vmx_batch_bytes(send->batch, send->from, send->to) / bytes;
+        double by_bytes = (double)bytes_of(send) / bytes;
         seconds = by_bytes > seconds ? by_bytes : seconds;
     }
     return (uint64_t)(seconds * 1e6);
 }
 
 static void
-fly_locked(vmx_writer *writer, vmx_send *send)
+fly_locked(vmx_writer *writer, vmx_send *send, uint64_t now_us)
 {
     send->fly_prev = NULL;
     send->fly_next = writer->locked.flying;
@@ -92,6 +131,8 @@ fly_locked(vmx_writer *writer, vmx_send *send)
         send->fly_next->fly_prev = send;
     writer->locked.flying = send;
     writer->locked.flying_count++;
+    if (bytes_of(send) > VMX_SENT_TOLD_BYTES)
+        queue_unsent_locked(writer, send, now_us);
     writer->locked.account.in_flight += send->to - send->from;
 }
 
@@ -107,7 +148,8 @@ is_paced_locked(const vmx_writer *writer, uint64_t now_us)
 static vmx_send *
 take_ready_locked(vmx_writer *writer, uint64_t now_us)
 {
-    bool held = writer->locked.flying_count >= writer->options.max_in_flight || is_paced_locked(writer, now_us);
+    bool held = writer->locked.flying_count >= writer->options.max_in_flight || is_paced_locked(writer, now_us) ||
+                is_connection_busy_locked(writer, now_us);
     vmx_send *send = held ? NULL : vmx_send_pop(&writer->locked.ready);
     if (send == NULL)
         return NULL;
@@ -115,7 +157,7 @@ take_ready_locked(vmx_writer *writer, uint64_t now_us)
     uint64_t from_us = writer->locked.pace_us > earliest_us ? writer->locked.pace_us : earliest_us;
     writer->locked.pace_us = from_us + pace_of(writer, send);
     send->halved = false;
-    fly_locked(writer, send);
+    fly_locked(writer, send, now_us);
     return send;
 }
 
@@ -146,6 +188,9 @@ next_due_locked(const vmx_writer *writer, uint64_t pause_us, uint64_t now_us)
         due_us = writer->locked.open->linger_us;
     if (is_paced_locked(writer, now_us) && writer->locked.pace_us < due_us)
         due_us = writer->locked.pace_us;
+    const vmx_send *unsent = writer->locked.ready.head != NULL ? writer->locked.unsent_first : NULL;
+    if (unsent != NULL && unsent->unsent_until_us > now_us && unsent->unsent_until_us < due_us)
+        due_us = unsent->unsent_until_us;
     return due_us;
 }
 

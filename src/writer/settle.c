@@ -23,6 +23,7 @@ land_locked(vmx_writer *writer, vmx_send *send)
         send->fly_next->fly_prev = send->fly_prev;
     send->fly_prev = send->fly_next = NULL;
     writer->locked.flying_count--;
+    vmx_send_note_sent_locked(send);
     writer->locked.account.in_flight -= send->to - send->from;
     size_t attempts = send->call.records.count;
     writer->locked.account.retries += attempts > 1 ? attempts - 1 : 0;

@@ -57,6 +57,9 @@ typedef struct vmx_send {
     uint64_t due_us;                      /* while it waits to be sent again */
     struct vmx_send *next;                /* ready, waiting, or failed and to be written down */
     struct vmx_send *fly_prev, *fly_next; /* in flight */
+    struct vmx_send *unsent_prev, *unsent_next;
+    bool unsent;              /* is in that list, */
+    uint64_t unsent_until_us; /* but no longer than this */
     vmx_task start_task, settle_task;
     bool unwritten;                       /* its dead letters could not be written: it is reported whatever the mode */
     struct vmx_delivery_list *deliveries; /* in the op's arena; NULL: not reported */
@@ -96,6 +99,8 @@ struct vmx_writer {
         uint64_t lost_told;    /* of account.dead_letters_lost: flush has told the user */
         vmx_send *flying;
         size_t flying_count;
+        vmx_send *unsent_first, *unsent_last; /* in flight, but not on the connection yet; the oldest first */
+        size_t unsent_count;
         uint64_t pace_us; /* when the rate limits allow the next send */
         bool closed;      /* takes no more */
         bool freed;       /* what is left fails */
@@ -152,6 +157,10 @@ vmx_send_new(vmx_writer *writer, vmx_batch *batch, size_t from, size_t to);
 /* Whether an op is a send. */
 bool
 vmx_send_is_op(const vmx_op *op);
+
+/* It is on the connection, or in flight no longer. */
+void
+vmx_send_note_sent_locked(vmx_send *send);
 
 /* Starts the call; without the lock. */
 void

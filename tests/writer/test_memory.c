@@ -38,6 +38,31 @@ START_TEST(puts_stop_when_the_line_is_full)
 }
 END_TEST
 
+/* Large batches go one after the other as the connection takes them, and are in flight together until they are answered;
+ * small ones, of which it says nothing, go at once. */
+START_TEST(large_batches_follow_the_connection)
+{
+    const char *const properties[] = {"channel.count", "1", NULL};
+    store_open(&s, 10, properties);
+    s.delay_us = 20000;
+    vmx_writer_options options = default_options();
+    options.batch_vectors = 10;
+    options.max_in_flight = 6;
+    vmx_writer *writer = open_writer(&options);
+    world_run(s.w, 10000); /* connected */
+    must_put(writer, 0, 31, 1000, 1);
+    ck_assert_uint_eq(account_of(writer).batches_in_flight, 2);
+    world_run(s.w, 10000);
+    ck_assert_uint_eq(account_of(writer).batches_in_flight, 4);
+    world_run(s.w, 100000);
+    ck_assert_uint_eq(account_of(writer).stored, 31);
+    must_put(writer, 31, 69, 4, 1);
+    ck_assert_uint_eq(account_of(writer).batches_in_flight, 6);
+    close_all(writer);
+    ck_assert_uint_eq(s.requests, 11);
+}
+END_TEST
+
 START_TEST(puts_stop_at_the_memory_limit)
 {
     const char *const properties[] = {"memory.limit.bytes", "1m", NULL};
@@ -205,7 +230,8 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {puts_stop_when_the_line_is_full,
+    const TTest *const tests[] = {large_batches_follow_the_connection,
+                                  puts_stop_when_the_line_is_full,
                                   puts_stop_at_the_memory_limit,
                                   what_can_never_fit_is_refused_at_once,
                                   single_upserts_count_too,

@@ -211,6 +211,8 @@ vmx_fake_start(vmx_loop *loop, const vmx_stream_options *options)
                      &(vmx_reply){.grpc_code = VMX_GRPC_UNAVAILABLE, .text = vmx_str_from("failed to connect")}, NULL);
     else if (transport->server.started != NULL)
         transport->server.started(transport->server.user, &stream->base, options);
+    if (options->tells_sent && !stream->ended && options->request->size_bytes > VMX_SENT_TOLD_BYTES)
+        set_soon(stream, &stream->sent_timer);
     return &stream->base;
 }
 

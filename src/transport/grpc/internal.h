@@ -269,6 +269,7 @@ struct vmx_grpc_stream {
     bool status_known;
     bool unary;
     bool one_batch; /* see stream.c */
+    bool tells_sent;
     bool wait_for_ready;
     vmx_grpc_loss loss; /* why a received message could not be kept */
     size_t lost_bytes;  /* its size */

@@ -16,7 +16,7 @@
  *
  * The call is created with its deadline, which is what the server is told (grpc-timeout); it is the loop that keeps it.
  */
-enum { ONE_BATCH_BYTES = 16384 };
+enum { ONE_BATCH_BYTES = VMX_SENT_TOLD_BYTES };
 
 /* vmx_grpc_stream.gate: orders events and close, without a lock. */
 enum { GATE_DELIVERING = 1, GATE_CLOSED = 2, GATE_ENDED = 4 };
@@ -146,13 +146,15 @@ vmx_grpc_stream_give_up(vmx_grpc_stream *stream)
 
 /* --- completions -------------------------------------------------------------------------------------------------- */
 
-/* A batch of which the caller hears nothing: a unary call's request, a stream's headers. */
+/* A unary call's request, or a stream's headers, of which the caller hears nothing. */
 static size_t
 on_headers_sent(vmx_grpc_tag *tag, bool ok)
 {
-    (void)ok;
-    drop_active(VMX_GRPC_OWNER(vmx_grpc_stream, headers_tag, tag));
-    return 0;
+    vmx_grpc_stream *stream = VMX_GRPC_OWNER(vmx_grpc_stream, headers_tag, tag);
+    bool tells = ok && stream->tells_sent;
+    size_t told = tells ? deliver(stream, &(vmx_stream_event){.kind = VMX_STREAM_SENT}) : 0;
+    drop_active(stream);
+    return told;
 }
 
 /* A send that failed is not told: the END that follows says why. */
@@ -312,6 +314,7 @@ prepare(vmx_grpc_stream *stream, const vmx_stream_options *options)
     stream->loss = VMX_GRPC_LOST_NOTHING;
     stream->unary = !options->streaming;
     stream->wait_for_ready = options->wait_for_ready;
+    stream->tells_sent = stream->unary && options->tells_sent;
     stream->one_batch = stream->unary && options->request->size_bytes <= ONE_BATCH_BYTES;
     stream->headers_tag.done = on_headers_sent;
     stream->send_tag.done = on_sent;
