@@ -12,10 +12,11 @@ METRICS = {"cpu_us_per_op": "client CPU per operation", "ops_per_s": "operations
 def verdict(results):
     """(group, text, found, wanted, good) of every check; good is None where it could not be told."""
     for result in results:
+        rows = max((result.row_count(client) for client in result.clients()), default=0)
         for check in result.group.checks:
             what = METRICS[check.metric] + (f" / {check.other}" if check.other else "")
             what += f", both less {check.floor}" if check.floor else ""
-            what += f", {result.label(check.row)}" if check.row else ""
+            what += f", {result.label(check.row)}" if rows > 1 else ""
             wanted = ("at least" if check.at_least else "at most") + f" {check.bound:g}"
             judged = result.judge(check)
             if judged is None:
