@@ -28,7 +28,7 @@ build(download *self)
     spec.clean_up = VMX_SWITCH_OFF;
     unlink(self->run.path);
     vmx_op *op = bench_transfer_start(&self->run, self->rows.source, &spec);
-    bool good = op && bench_transfer_wait(&self->run, op, VMX_BUILD_CLEAN_UP);
+    bool good = op && bench_transfer_wait(&self->run, op, VMX_BUILD_DONE);
     vmx_build_info_init(&info, sizeof info);
     if (good && vmx_op_build(op, &info)) {
         self->file_bytes = info.result_bytes;

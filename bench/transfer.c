@@ -110,10 +110,12 @@ bench_transfer_wait(bench_transfer_run *run, vmx_op *op, vmx_build_phase phase)
     vmx_build_info info;
     vmx_progress_init(&progress, sizeof progress);
     vmx_build_info_init(&info, sizeof info);
-    while (vmx_op_wait(op, WAIT_MS) == VMX_ERR_TIMEOUT && vmx_op_progress(op, &progress) && progress.phase <= phase)
+    vmx_status status;
+    while ((status = vmx_op_wait(op, WAIT_MS)) == VMX_ERR_TIMEOUT && vmx_op_progress(op, &progress) &&
+           progress.phase <= phase)
         sample_memory(run);
     sample_memory(run);
-    if (progress.phase > phase || (vmx_op_build(op, &info) && info.phase > phase))
+    if (status == VMX_OK || progress.phase > phase || (vmx_op_build(op, &info) && info.phase > phase))
         return true;
     fprintf(stderr, "bench: %s\n", vmx_op_error(op)->message);
     return false;

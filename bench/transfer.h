@@ -35,7 +35,8 @@ bench_transfer_spec(const bench_transfer_run *run, vmx_build_spec *spec);
 vmx_op *
 bench_transfer_start(bench_transfer_run *run, vmx_source *source, const vmx_build_spec *spec);
 
-/* Waits until the build is behind `phase`; false, after one line on stderr, if it ended in that phase or before. */
+/* Waits until the build is behind `phase`, or with VMX_BUILD_DONE has ended; false, after one line on stderr, if it ended in
+ * that phase or before. */
 bool
 bench_transfer_wait(bench_transfer_run *run, vmx_op *op, vmx_build_phase phase);
 

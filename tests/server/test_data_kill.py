@@ -69,6 +69,13 @@ class Writer:
 
 
 class Kill(DataCase):
+    def wait_for_answer(self, writers, answers):
+        for _ in range(int(1000 * SLOW)):
+            if sum(writer.answers for writer in writers) > answers:
+                return
+            time.sleep(0.01)
+        self.fail("no write was answered in ten seconds")
+
     def test_every_confirmed_write_is_there(self):
         writers = [Writer(number) for number in range(WRITERS)]
         seed = time.time_ns()
@@ -84,7 +91,8 @@ class Kill(DataCase):
                        for writer in writers]
             for thread in threads:
                 thread.start()
-            time.sleep(random_source.uniform(0.05, 0.4) * SLOW)
+            self.wait_for_answer(writers, answers)
+            time.sleep(random_source.uniform(0.02, 0.4) * SLOW)
             _, text = server.stop(signal.SIGKILL)
             for thread in threads:
                 thread.join()
