@@ -101,8 +101,14 @@ free_blocks(counted_block *blocks)
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
-static void
-unref(vmx_memory *memory)
+void
+vmx_memory_acquire(vmx_memory *memory)
+{
+    atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
+}
+
+void
+vmx_memory_unref(vmx_memory *memory)
 {
     if (atomic_fetch_sub_explicit(&memory->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -126,7 +132,7 @@ vmx_memory_detach(vmx_memory *memory)
     memory->locked.changed = NULL;
     wait_until_told_locked(memory);
     pthread_mutex_unlock(&memory->lock);
-    unref(memory);
+    vmx_memory_unref(memory);
 }
 
 void
@@ -387,7 +393,7 @@ release_counted(vmx_block *block)
     if (!keeps)
         vmx_dealloc(counted);
     serve(memory, bytes, keeps ? counted : NULL);
-    unref(memory);
+    vmx_memory_unref(memory);
 }
 
 size_t
@@ -442,75 +448,7 @@ vmx_memory_block_new(vmx_memory *memory, size_t size_bytes, uint8_t **data)
     counted->block.release = release_counted;
     counted->memory = memory;
     counted->bytes = vmx_memory_block_bytes(size_bytes);
-    atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
+    vmx_memory_acquire(memory);
     *data = counted->data;
     return &counted->block;
-}
-
-/* --- messages that were made elsewhere ----------------------------------------------------------------------------- */
-
-/* Stands in a message's slices for the blocks that they belong to. */
-typedef struct hold {
-    vmx_block block; /* first */
-    vmx_memory *memory;
-    size_t bytes;
-    size_t count;
-    vmx_block *blocks[]; /* with the references that the message had */
-} hold;
-
-static void
-release_hold(vmx_block *block)
-{
-    hold *self = (hold *)block;
-    vmx_memory *memory = self->memory;
-    size_t bytes = self->bytes;
-    for (size_t i = 0; i < self->count; i++)
-        vmx_block_release(self->blocks[i]);
-    vmx_dealloc(self);
-    vmx_memory_unassign(memory, VMX_MEMORY_UPSERT, bytes);
-    vmx_memory_release(memory, bytes);
-    unref(memory);
-}
-
-/* Takes over the message's shared blocks, but for the lender; returns a place among them that is empty now. */
-static vmx_block **
-take_shared(hold *self, vmx_message *message, const vmx_block *lender)
-{
-    vmx_block **place = NULL;
-    for (size_t i = 0; i < VMX_SHARED_BLOCKS; i++) {
-        vmx_block **shared = &message->shared[i];
-        if (*shared != NULL && *shared == lender)
-            continue;
-        if (*shared != NULL)
-            self->blocks[self->count++] = *shared;
-        *shared = NULL;
-        place = shared;
-    }
-    return place;
-}
-
-bool
-vmx_memory_hold(vmx_memory *memory, vmx_message *message, const vmx_block *lender, size_t bytes)
-{
-    hold *self = vmx_alloc(sizeof *self + (message->count + VMX_SHARED_BLOCKS) * sizeof self->blocks[0]);
-    if (self == NULL)
-        return false;
-    *self = (hold){.block.release = release_hold, .memory = memory, .bytes = bytes};
-    for (size_t i = 0; i < message->count; i++) {
-        vmx_slice *slice = &message->slices[i];
-        if (slice->block == NULL || slice->block == lender)
-            continue;
-        if (!vmx_message_shares(message, slice->block))
-            self->blocks[self->count++] = slice->block;
-        slice->block = &self->block;
-    }
-    vmx_block **place = take_shared(self, message, lender);
-    atomic_fetch_add_explicit(&memory->refs, 1, memory_order_relaxed);
-    vmx_memory_assign(memory, VMX_MEMORY_UPSERT, bytes);
-    atomic_init(&self->block.refs, 1);
-    if (self->count > 0)
-        *place = &self->block;
-    else /* everything is lent, or static */
-        release_hold(&self->block);
-    return true;
 }

@@ -45,6 +45,12 @@ vmx_memory_new(size_t limit_bytes, void (*changed)(void *user), void *user);
 void
 vmx_memory_detach(vmx_memory *memory);
 
+/* For what outlives the client: a block, or whoever gives bytes back later. */
+void
+vmx_memory_acquire(vmx_memory *memory);
+void
+vmx_memory_unref(vmx_memory *memory);
+
 void
 vmx_memory_listen(vmx_memory *memory, vmx_memory_listener *listener);
 /* When it returns no kick is running. */
@@ -112,8 +118,8 @@ vmx_memory_block_bytes(size_t size_bytes);
 /*
  * Blocks of this size are kept when they are released, and serve again, the last one first: a bulk load then neither asks
  * the kernel for fresh pages all the time nor writes into memory that is in no cache. They go when none is in use and
- * nobody is about to fill one: the load has ended, or waits. What is kept and what is in use are within the limit together: a reservation that needs the
- * room gets it.
+ * nobody is about to fill one: the load has ended, or waits. What is kept and what is in use are within the limit
+ * together: a reservation that needs the room gets it.
  */
 #define VMX_MEMORY_KEPT_BYTES ((size_t)128 * 1024)
 
