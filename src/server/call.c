@@ -25,6 +25,7 @@ on_event(vmxd_tag *tag, bool ok)
 static void
 call_free(vmxd_call *call)
 {
+    vmxd_acceptor *acceptor = call->acceptor;
     vmxd_call_drop_sent(call);
     pthread_mutex_destroy(&call->lock);
     if (call->core)
@@ -41,6 +42,8 @@ call_free(vmxd_call *call)
     grpc_slice_unref(call->status_text);
     vmx_arena_reset(&call->arena);
     vmx_dealloc(call);
+    if (acceptor)
+        atomic_fetch_sub(&acceptor->calls, 1);
 }
 
 void
@@ -107,7 +110,7 @@ vmxd_call_from_outside(const vmxd_outside_call *outside)
 }
 
 void
-vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue)
+vmxd_call_accept(vmxd_acceptor *acceptor, grpc_completion_queue *queue)
 {
     vmxd_call *call = call_new();
     if (!call)
@@ -115,6 +118,7 @@ vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue)
     call->step = on_arrived;
     call->acceptor = acceptor;
     call->queue = queue;
+    atomic_fetch_add(&acceptor->calls, 1);
     vmx_tsan_release(&call->tag);
     if (grpc_server_request_call(acceptor->server, &call->core, &call->details, &call->headers, queue, queue,
                                  &call->tag) != GRPC_CALL_OK)

@@ -29,11 +29,12 @@ typedef struct vmxd_acceptor {
     grpc_server *server;
     void (*handle)(void *user, vmxd_call *call); /* must answer the call, now or later */
     void *user;
+    _Atomic size_t calls; /* that were made and are not freed: they may begin batches */
 } vmxd_acceptor;
 
 /* Waits for one call on `queue`; when it has come, waits for the next, until the server stops. */
 void
-vmxd_call_accept(const vmxd_acceptor *acceptor, grpc_completion_queue *queue);
+vmxd_call_accept(vmxd_acceptor *acceptor, grpc_completion_queue *queue);
 
 /* The answer of a call that did not come through the core. Borrowed. */
 typedef struct vmxd_answer {

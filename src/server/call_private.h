@@ -14,7 +14,7 @@
 struct vmxd_call {
     vmxd_tag tag; /* first: events are cast back to the call */
     void (*step)(vmxd_call *call, bool ok);
-    const vmxd_acceptor *acceptor;
+    vmxd_acceptor *acceptor;
     grpc_completion_queue *queue;
     _Atomic unsigned refs; /* until it is answered, while its close is awaited, while its events from outside are run */
 

@@ -1,8 +1,10 @@
 #include "server/server.h"
 
 #include <grpc/grpc_security.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/alloc.h"
 #include "core/buffer.h"
@@ -14,6 +16,7 @@
 #define CALLS_AWAITED_PER_LOOP 64
 #define MAX_PEM_BYTES          (1 << 20)
 #define MIN_PING_INTERVAL_MS   1000
+#define CALLS_END_MS           10000 /* what is being served may still write to a slow disk */
 
 typedef struct loop {
     grpc_completion_queue *queue;
@@ -159,7 +162,7 @@ vmxd_server_start(const vmxd_server_options *options, vmxd_status *status)
     pthread_mutex_init(&server->lock, NULL);
     vmx_cond_init(&server->changed);
     server->stopped_tag.run = on_stopped;
-    server->acceptor = (vmxd_acceptor){create_core(), options->handle, options->user};
+    server->acceptor = (vmxd_acceptor){.server = create_core(), .handle = options->handle, .user = options->user};
     if (!create_loops(server, options->threads))
         vmxd_no_memory(status);
     else if ((server->port = vmxd_core_listen(server->acceptor.server, options, status)) > 0) {
@@ -191,6 +194,15 @@ wait_stopped(vmxd_server *server, int64_t timeout_ms)
     return stopped;
 }
 
+/* The core says that it has stopped when no connection is left. A call may still be served then, and begins a batch with its
+ * answer: on a queue that was shut down the core would abort. */
+static void
+wait_for_calls(vmxd_server *server)
+{
+    for (int i = 0; i < CALLS_END_MS && atomic_load(&server->acceptor.calls) > 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
 void
 vmxd_server_stop(vmxd_server *server, int64_t grace_ms)
 {
@@ -202,6 +214,8 @@ vmxd_server_stop(vmxd_server *server, int64_t grace_ms)
         grpc_server_cancel_all_calls(server->acceptor.server);
         wait_stopped(server, VMX_FOREVER);
     }
+    if (server->threads_started == server->loop_count)
+        wait_for_calls(server);
     for (unsigned i = 0; i < server->loop_count; i++)
         grpc_completion_queue_shutdown(server->loops[i].queue);
     for (unsigned i = 0; i < server->loop_count; i++) {
