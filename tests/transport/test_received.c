@@ -94,7 +94,7 @@ pack(size_t len, unsigned seed, bool gzip)
 {
     vmx_message plain = make_message(len, seed);
     char *packed = malloc(len + 1000);
-    struct isal_zstream stream;
+    struct isal_zstream stream = {0};
     isal_deflate_stateless_init(&stream);
     stream.gzip_flag = gzip ? IGZIP_GZIP : IGZIP_ZLIB;
     stream.end_of_stream = 1;
@@ -133,7 +133,7 @@ START_TEST(the_limit_holds_for_what_is_unpacked)
     for (int streaming = 0; streaming < 2; streaming++) {
         char *zeros = calloc(1, 1 << 20), text[64];
         uint8_t packed[8192];
-        struct isal_zstream stream;
+        struct isal_zstream stream = {0};
         isal_deflate_stateless_init(&stream);
         stream.gzip_flag = IGZIP_GZIP;
         stream.end_of_stream = 1;
