@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/sized.h"
 #include "core/sync.h"
+#include "op/host_memory.h"
 
 void
 vmx_memory_info_init(vmx_memory_info *info, size_t size)
@@ -39,35 +40,6 @@ vmx_client_memory(const vmx_client *client, vmx_memory_info *info)
 
 /* --- the user's own buffers ---------------------------------------------------------------------------------------- */
 
-typedef struct memory_wait {
-    vmx_memory *memory;
-    vmx_reservation reservation;
-} memory_wait;
-
-static bool
-is_granted(void *arg)
-{
-    memory_wait *wait = arg;
-    return vmx_memory_is_granted(wait->memory, &wait->reservation);
-}
-
-/* Waits in line for the bytes; false when the time is over. */
-static bool
-wait_for_memory(vmx_client *client, size_t bytes, int64_t timeout_ms)
-{
-    memory_wait wait = {.memory = client->memory};
-    uint64_t deadline_us = vmx_deadline_us(vmx_client_now(client), timeout_ms);
-    bool granted = vmx_memory_queue(client->memory, &wait.reservation, bytes);
-    while (!granted && vmx_client_now(client) < deadline_us) {
-        vmx_host_drive(&client->host, deadline_us, is_granted, &wait);
-        granted = is_granted(&wait);
-    }
-    granted = granted || is_granted(&wait);
-    if (!granted)
-        vmx_memory_cancel(client->memory, &wait.reservation);
-    return granted;
-}
-
 vmx_status
 vmx_client_memory_reserve(vmx_client *client, uint64_t bytes, int64_t timeout_ms, vmx_error *error)
 {
@@ -85,7 +57,8 @@ vmx_client_memory_reserve(vmx_client *client, uint64_t bytes, int64_t timeout_ms
         return vmx_error_set(error, VMX_ERR_WOULD_BLOCK, "memory: no room now: memory.limit.bytes is in use");
     if (!granted && vmx_callback_inside())
         return vmx_error_set(error, VMX_ERR_WOULD_DEADLOCK, "memory: would wait inside a callback of this library");
-    if (!granted && !wait_for_memory(client, (size_t)bytes, timeout_ms))
+    uint64_t deadline_us = vmx_deadline_us(vmx_client_now(client), timeout_ms);
+    if (!granted && !vmx_host_reserve(&client->host, client->memory, (size_t)bytes, deadline_us))
         return vmx_error_set(error, VMX_ERR_TIMEOUT,
                              "memory: no room within the time given: memory.limit.bytes is in use");
     vmx_memory_assign(client->memory, VMX_MEMORY_FILE, (size_t)bytes);

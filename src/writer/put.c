@@ -4,6 +4,7 @@
 #include "core/sized.h"
 #include "core/sync.h"
 #include "engine/check.h"
+#include "op/host_memory.h"
 #include "writer/columns.h"
 #include "writer/writer.h"
 
@@ -208,36 +209,6 @@ would_block(taking *t, size_t bytes, const char *what, vmx_error *error)
                : vmx_error_set(error, VMX_ERR_TIMEOUT, "put: no room within the time given: %s", what);
 }
 
-typedef struct memory_wait {
-    vmx_memory *memory;
-    vmx_reservation reservation;
-} memory_wait;
-
-static bool
-is_granted(void *arg)
-{
-    memory_wait *wait = arg;
-    return vmx_memory_is_granted(wait->memory, &wait->reservation);
-}
-
-/* Waits in line for the bytes; false when the time is over. */
-static bool
-wait_for_memory(taking *t, size_t bytes)
-{
-    vmx_host *host = t->writer->parts.host;
-    memory_wait wait = {.memory = t->writer->parts.memory};
-    bool granted = vmx_memory_queue(wait.memory, &wait.reservation, bytes);
-    while (!granted && vmx_writer_now(t->writer) < t->deadline_us) {
-        vmx_host_drive(host, t->deadline_us, is_granted, &wait);
-        granted = is_granted(&wait);
-    }
-    if (!granted)
-        granted = is_granted(&wait);
-    if (!granted)
-        vmx_memory_cancel(wait.memory, &wait.reservation);
-    return granted;
-}
-
 static vmx_status
 get_memory(taking *t, size_t bytes, vmx_error *error)
 {
@@ -251,7 +222,7 @@ get_memory(taking *t, size_t bytes, vmx_error *error)
                              bytes, vmx_memory_most(memory));
     bool reserved = vmx_memory_try(memory, bytes);
     if (!reserved && t->blocks && !vmx_callback_inside())
-        reserved = wait_for_memory(t, bytes);
+        reserved = vmx_host_reserve(t->writer->parts.host, memory, bytes, t->deadline_us);
     if (!reserved)
         return would_block(t, bytes, "memory.limit.bytes is in use", error);
     t->reserved_bytes = bytes;
