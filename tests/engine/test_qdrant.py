@@ -9,7 +9,8 @@ import uuid
 
 import grpc
 from driver import SLOW, Driver
-from qdrant_stub import QdrantStub, plain
+from qdrant_payload import plain
+from qdrant_stub import QdrantStub
 
 NAME_SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "vecmux")
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -10,7 +10,8 @@ import random
 import subprocess
 import sys
 
-from conformance import Index, add_server_options, servers
+from conformance import add_server_options, servers
+from conformance_index import Index
 from driver import Driver
 from test_filters import OPERATORS, matches, random_filter, random_metadata
 

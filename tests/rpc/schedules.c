@@ -8,7 +8,6 @@
  * its deadline; no attempt begins after it; attempts, retry budget, gate and cap of streams are kept to; after the end of
  * the client nothing is left, no stream and no byte.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +17,10 @@
 #include "core/random.h"
 #include "rpc/harness.h"
 #include "rpc/link.h"
+#include "rpc/seed.h"
 
 #define MAX_OPS     40
 #define LATE_MAX_US 300000
-#define STUCK_S     20
 
 typedef struct slot {
     vmx_op *op;
@@ -44,59 +43,12 @@ typedef struct schedule {
     size_t repeats;   /* attempts that were not the first of their call */
 } schedule;
 
-/* --- saying which seed it was -------------------------------------------------------------------------------------- */
-
-static volatile uint64_t running; /* the seed */
-
-/* Async-signal-safe. */
-static void
-tell_seed(void)
-{
-    char text[32];
-    size_t at = sizeof text;
-    uint64_t seed = running;
-    text[--at] = '\n';
-    do
-        text[--at] = (char)('0' + seed % 10);
-    while ((seed /= 10) != 0);
-    const char lead[] = "again: rpc_schedules --seed ";
-    if (write(STDERR_FILENO, lead, sizeof lead - 1) < 0 || write(STDERR_FILENO, text + at, sizeof text - at) < 0)
-        _exit(EXIT_FAILURE);
-}
-
-static void
-on_signal(int signal_number)
-{
-    const char stuck[] = "a schedule does not end\n", crash[] = "a schedule crashed\n";
-    bool late = signal_number == SIGALRM;
-    if (write(STDERR_FILENO, late ? stuck : crash, (late ? sizeof stuck : sizeof crash) - 1) >= 0)
-        tell_seed();
-    _exit(EXIT_FAILURE);
-}
-
-/* Sanitizers have their own handlers, and a way to add to them. */
-extern void
-__sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
-
-static void
-watch_for_signals(void)
-{
-    signal(SIGALRM, on_signal);
-    if (__sanitizer_set_death_callback != NULL) {
-        __sanitizer_set_death_callback(tell_seed);
-        return;
-    }
-    signal(SIGSEGV, on_signal);
-    signal(SIGBUS, on_signal);
-    signal(SIGABRT, on_signal);
-}
-
 static void
 broken(const schedule *s, const char *what)
 {
     fprintf(stderr, "seed %llu at %llu us: %s\n", (unsigned long long)s->seed,
             s->w != NULL && s->w->transport != NULL ? (unsigned long long)world_now(s->w) : 0, what);
-    tell_seed();
+    seed_tell();
     _exit(EXIT_FAILURE);
 }
 
@@ -478,8 +430,8 @@ run(uint64_t seed)
     if (s == NULL)
         abort();
     long before = memory.alive;
-    s->seed = running = seed;
-    alarm(STUCK_S);
+    s->seed = seed;
+    seed_begin(seed);
     vmx_random_seed(&s->random, seed);
     set_up(s);
     size_t steps = 5 + draw(s, 50);
@@ -510,7 +462,7 @@ main(int argc, char **argv)
             count = value;
         }
     }
-    watch_for_signals();
+    seed_watch();
     failing_allocator_install(&memory, LONG_MAX);
     for (uint64_t seed = first; seed < first + count; seed++)
         run(seed);
