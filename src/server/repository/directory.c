@@ -21,11 +21,17 @@ make_temporary(vmxd_repository *repository, vmxd_status *status)
     return false;
 }
 
+static const char *const folders[] = {"uploads", "blobs", "new", "gone"};
+
+#define FOLDERS (sizeof folders / sizeof folders[0])
+
 static bool
 make_directories(int fd, vmxd_status *status)
 {
-    return vmxd_disk_make_directory(fd, "uploads", status) && vmxd_disk_make_directory(fd, "blobs", status) &&
-           vmxd_disk_make_directory(fd, "new", status);
+    bool made = true;
+    for (size_t i = 0; i < FOLDERS && made; i++)
+        made = vmxd_disk_make_directory(fd, folders[i], status);
+    return made;
 }
 
 /* Locked. */
@@ -59,6 +65,18 @@ vmxd_repository_directory(vmxd_repository *repository, vmxd_status *status)
     return fd;
 }
 
+void
+vmxd_repository_remove(const vmxd_repository *repository, const char *path)
+{
+    char id[33], gone[VMXD_PATH_BYTES];
+    vmxd_status ignored;
+    vmxd_random_id(id);
+    snprintf(gone, sizeof gone, "gone/%s", id);
+    vmxd_disk_rename(repository->fd, path, gone, &ignored);
+    vmxd_disk_remove(repository->fd, gone);
+    vmxd_disk_remove(repository->fd, path); /* if it could not be renamed */
+}
+
 static void
 remove_entry(void *user, const char *name)
 {
@@ -80,8 +98,7 @@ vmxd_repository_clear_folder(const vmxd_repository *repository, const char *fold
 void
 vmxd_repository_remove_temporary(const vmxd_repository *repository)
 {
-    static const char *const folders[] = {"uploads", "blobs", "new"};
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+    for (size_t i = 0; i < FOLDERS; i++) {
         vmxd_repository_clear_folder(repository, folders[i]);
         unlinkat(repository->fd, folders[i], AT_REMOVEDIR);
     }

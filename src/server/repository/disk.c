@@ -98,6 +98,16 @@ parent(const char *path, char out[VMXD_PATH_BYTES])
     snprintf(out, VMXD_PATH_BYTES, "%.*s", len, slash ? path : ".");
 }
 
+bool
+vmxd_disk_rename(int dir, const char *from, const char *to, vmxd_status *status)
+{
+    char directory[VMXD_PATH_BYTES];
+    parent(from, directory);
+    if (renameat(dir, from, dir, to) != 0)
+        return vmxd_journal_refuse_errno(status, from, "cannot be renamed", errno);
+    return vmxd_disk_sync_directory(dir, directory, status);
+}
+
 static bool
 write_aside(int dir, const char *path, const vmx_buffer *bytes, vmxd_status *status)
 {
@@ -130,14 +140,11 @@ bool
 vmxd_disk_write_message(int dir, const char *path, const ProtobufCMessage *message, vmxd_status *status)
 {
     vmx_buffer bytes = {0};
-    char aside[VMXD_PATH_BYTES], directory[VMXD_PATH_BYTES];
+    char aside[VMXD_PATH_BYTES];
     snprintf(aside, sizeof aside, "%s.new", path);
-    parent(path, directory);
     bool done = frame(message, &bytes, status) && write_aside(dir, aside, &bytes, status);
     vmx_buffer_free(&bytes);
-    if (done && renameat(dir, aside, dir, path) != 0)
-        done = vmxd_journal_refuse_errno(status, aside, "cannot be renamed", errno);
-    return done && vmxd_disk_sync_directory(dir, directory, status);
+    return done && vmxd_disk_rename(dir, aside, path, status);
 }
 
 static ProtobufCMessage *

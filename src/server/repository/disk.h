@@ -41,6 +41,10 @@ vmxd_disk_write_message(int dir, const char *path, const ProtobufCMessage *messa
 ProtobufCMessage *
 vmxd_disk_read_message(int dir, const char *path, const ProtobufCMessageDescriptor *descriptor, vmxd_status *status);
 
+/* Durable once the name is out of the directory that it was in. */
+bool
+vmxd_disk_rename(int dir, const char *from, const char *to, vmxd_status *status);
+
 /* Removes a directory and the files in it; what cannot be removed is told on stderr. */
 void
 vmxd_disk_remove(int dir, const char *path);

@@ -15,7 +15,7 @@ move_into_place(vmxd_repository *repository, const char *path, const char *place
     if (!vmxd_disk_sync_directory(repository->fd, "blobs", status))
         return false;
     if (exists)
-        vmxd_disk_remove(repository->fd, path);
+        vmxd_repository_remove(repository, path);
     return true;
 }
 
@@ -72,13 +72,10 @@ vmxd_repository_publish(vmxd_repository *repository, const Vmxd__StoredBlob *sto
 bool
 vmxd_repository_delete(vmxd_repository *repository, const char *name)
 {
-    vmxd_status ignored;
     pthread_mutex_lock(&repository->publishing);
     vmxd_blob *blob = vmxd_repository_take_off(repository, name);
-    if (blob && !blob->discarded) {
-        vmxd_disk_remove(repository->fd, blob->path);
-        vmxd_disk_sync_directory(repository->fd, "blobs", &ignored);
-    }
+    if (blob && !blob->discarded)
+        vmxd_repository_remove(repository, blob->path);
     pthread_mutex_unlock(&repository->publishing);
     vmxd_blob_unref(blob);
     return blob != NULL;

@@ -311,6 +311,7 @@ load(vmxd_repository *repository, vmxd_status *status)
     if (vmxd_repository_directory(repository, status) < 0)
         return false;
     vmxd_repository_clear_folder(repository, "new");
+    vmxd_repository_clear_folder(repository, "gone");
     return vmxd_disk_list(repository->fd, "blobs", load_blob, repository, status) &&
            vmxd_disk_list(repository->fd, "uploads", load_upload, repository, status);
 }

@@ -4,8 +4,10 @@
  *     DIR/repository/uploads/<upload id>/   upload (vecmux.stored.v1.StoredUpload), data, parts (part_table.h)
  *     DIR/repository/blobs/<sha256 of the name>/   blob (StoredBlob), data
  *     DIR/repository/new/<id>/   a built index while it is written
+ *     DIR/repository/gone/<id>/   what is being removed
  *
- * A blob comes into being by one rename of its directory, in which everything has been made durable.
+ * A blob comes into being by one rename of its directory, in which everything has been made durable, and goes by one: a
+ * server that is killed at any moment has it whole, or not at all.
  */
 #ifndef VMXD_REPOSITORY_REPOSITORY_H
 #define VMXD_REPOSITORY_REPOSITORY_H
@@ -42,6 +44,11 @@ vmxd_repository_close(vmxd_repository *repository);
 /* The descriptor of its directory; -1 with the reason if it cannot be made. */
 int
 vmxd_repository_directory(vmxd_repository *repository, vmxd_status *status);
+
+/* Removes `path` of the directory, which is open, and what is in it, durably; it is gone at once or still whole if the
+ * server is killed. */
+void
+vmxd_repository_remove(const vmxd_repository *repository, const char *path);
 
 bool
 vmxd_repository_discards(const vmxd_repository *repository);

@@ -284,9 +284,8 @@ vmxd_upload_load(vmxd_repository *repository, const char *id, vmxd_status *statu
 void
 vmxd_upload_remove(vmxd_upload *upload)
 {
-    vmxd_status ignored;
     if (!vmxd_repository_discards(upload->repository))
-        vmxd_disk_remove(vmxd_repository_directory(upload->repository, &ignored), upload->path);
+        vmxd_repository_remove(upload->repository, upload->path);
 }
 
 bool
