@@ -24,6 +24,7 @@ struct vmx_buffers {
         buffer *free;
         size_t unmade; /* so many may still be allocated */
         size_t out;
+        bool thin; /* free ones are not kept */
         bool wanted;
         bool telling; /* the task is on its way */
         bool closed;
@@ -54,19 +55,36 @@ vmx_buffers_new(vmx_memory *memory, size_t reserved_bytes, size_t count, size_t 
     return buffers;
 }
 
+static void
+free_all(buffer *first)
+{
+    for (buffer *next, *at = first; at != NULL; at = next) {
+        next = at->next;
+        vmx_dealloc(at);
+    }
+}
+
 /* Closed, and the last buffer is back. */
 static void
 destroy(vmx_buffers *buffers)
 {
-    for (buffer *next, *at = buffers->locked.free; at != NULL; at = next) {
-        next = at->next;
-        vmx_dealloc(at);
-    }
+    free_all(buffers->locked.free);
     vmx_memory_unassign(buffers->memory, VMX_MEMORY_BUILD, buffers->reserved_bytes + vmx_memory_block_bytes(0));
     vmx_memory_release(buffers->memory, buffers->reserved_bytes);
     vmx_block_release(buffers->anchor);
     pthread_mutex_destroy(&buffers->lock);
     vmx_dealloc(buffers);
+}
+
+/* The free ones, which may be made again. */
+static buffer *
+take_free_locked(vmx_buffers *buffers)
+{
+    buffer *taken = buffers->locked.free;
+    for (const buffer *at = taken; at != NULL; at = at->next)
+        buffers->locked.unmade++;
+    buffers->locked.free = NULL;
+    return taken;
 }
 
 static void
@@ -78,6 +96,7 @@ give_back(vmx_block *block)
     mine->next = buffers->locked.free;
     buffers->locked.free = mine;
     buffers->locked.out--;
+    buffer *spare = buffers->locked.thin ? take_free_locked(buffers) : NULL;
     bool last = buffers->locked.closed && buffers->locked.out == 0;
     bool tell = buffers->locked.wanted;
     vmx_loop *loop = buffers->loop;
@@ -85,6 +104,7 @@ give_back(vmx_block *block)
     buffers->locked.wanted = false;
     buffers->locked.telling |= tell;
     pthread_mutex_unlock(&buffers->lock);
+    free_all(spare);
     if (last)
         destroy(buffers);
     else if (tell) /* whoever drops the buffer may hold locks */
@@ -126,6 +146,16 @@ vmx_buffers_take(vmx_buffers *buffers, uint8_t **data)
     atomic_init(&taken->block.refs, 1);
     *data = taken->data;
     return &taken->block;
+}
+
+void
+vmx_buffers_thin(vmx_buffers *buffers)
+{
+    pthread_mutex_lock(&buffers->lock);
+    buffers->locked.thin = true;
+    buffer *spare = take_free_locked(buffers);
+    pthread_mutex_unlock(&buffers->lock);
+    free_all(spare);
 }
 
 void

@@ -25,6 +25,10 @@ vmx_buffers_new(vmx_memory *memory, size_t reserved_bytes, size_t count, size_t 
 vmx_block *
 vmx_buffers_take(vmx_buffers *buffers, uint8_t **data);
 
+/* From now on the memory of free buffers is given back, which is for others: used again is only what is out. Strand. */
+void
+vmx_buffers_thin(vmx_buffers *buffers);
+
 /* The task has come. Strand. */
 void
 vmx_buffers_told(vmx_buffers *buffers);

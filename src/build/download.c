@@ -190,6 +190,7 @@ vmx_download_begin(vmx_build *build)
     vmx_download *download = &build->download;
     vmx_build_enter(build, VMX_BUILD_DOWNLOAD, download->placement.total_bytes, vmx_source_count(build->source));
     download->started_us = vmx_build_now(build);
+    vmx_buffers_thin(build->buffers); /* what is received takes their place */
     vmx_actor_begin(build, &download->actor, vmx_actor_stop_nothing);
     vmx_chore_start(&download->chore, build, run_open, on_open);
 }

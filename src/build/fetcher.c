@@ -174,6 +174,18 @@ on_sent(vmx_flow *flow)
     (void)flow;
 }
 
+/* A server that sends more at a time than was asked for would take memory that nobody has reserved. */
+static void
+refuse(vmx_fetcher *fetcher, size_t size_bytes)
+{
+    vmx_error why;
+    vmx_error_set(&why, VMX_ERR_PROTOCOL,
+                  "%s at %s: part %u of %s: a message of %zu bytes came where %zu had been asked for",
+                  fetcher->build->op.name, fetcher->build->parts.caller->endpoint, fetcher->part,
+                  fetcher->build->download.blob, size_bytes, fetcher->build->settings.chunk_bytes);
+    fail(fetcher, &why);
+}
+
 static void
 on_message(vmx_flow *flow, vmx_message *message)
 {
@@ -181,6 +193,10 @@ on_message(vmx_flow *flow, vmx_message *message)
     vmx_build *build = fetcher->build;
     if (vmx_build_halted(build))
         return;
+    if (message->size_bytes > build->settings.chunk_bytes + VMX_CHUNK_HEAD) {
+        refuse(fetcher, message->size_bytes);
+        return;
+    }
     atomic_fetch_add(&build->downloaded, message->size_bytes);
     atomic_fetch_add(&build->bytes_done, message->size_bytes);
     vmx_count(&build->parts.counters->downloaded_bytes, message->size_bytes);

@@ -22,6 +22,24 @@ buffer_bytes(const vmx_build *build)
     return build->settings.chunk_bytes + VMX_CHUNK_HEAD;
 }
 
+/* A sender has two buffers: one is filled while the other is sent. */
+static size_t
+sending_bytes(const vmx_build *build)
+{
+    return 2 * build->settings.streams_up * vmx_memory_block_bytes(buffer_bytes(build));
+}
+
+/* A fetcher has two messages, one that is written and one that comes, and the transport may hold as much more as
+ * receive_ahead_bytes, twice: of what nobody has asked for, and of memory that belongs to messages in part. A splicer has
+ * a buffer beside them. */
+static size_t
+receiving_bytes(const vmx_build *build)
+{
+    size_t ahead = build->parts.caller->receive_ahead_bytes;
+    size_t splicing = build->settings.spec.graph_only ? vmx_memory_block_bytes(buffer_bytes(build)) : 0;
+    return 2 * build->settings.streams_down * (buffer_bytes(build) + ahead) + splicing;
+}
+
 static size_t
 scratch_bytes(const vmx_build *build)
 {
@@ -159,8 +177,9 @@ on_kick(vmx_memory_listener *listener)
 void
 vmx_build_reserve(vmx_build *build)
 {
-    build->reserved_bytes = buffer_count(build) * vmx_memory_block_bytes(buffer_bytes(build)) + scratch_bytes(build) +
-                            window_bytes(build) + vmx_memory_block_bytes(0);
+    size_t sending = sending_bytes(build), receiving = receiving_bytes(build);
+    build->reserved_bytes = (sending > receiving ? sending : receiving) + scratch_bytes(build) + window_bytes(build) +
+                            vmx_memory_block_bytes(0);
     if (build->reserved_bytes > vmx_memory_limit(build->parts.memory)) {
         vmx_build_fail_with(build, VMX_ERR_TOO_LARGE,
                             "build: %zu bytes are needed at once and memory.limit.bytes is %zu; raise it, or lower "

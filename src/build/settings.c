@@ -198,7 +198,8 @@ whole_rows(uint64_t bytes, size_t row_bytes)
     return bytes > row_bytes ? bytes / row_bytes * row_bytes : row_bytes;
 }
 
-/* Streams, parts and chunks, so that two chunks of every stream fit in half of the budget. */
+/* Streams, parts and chunks, so that two chunks of every stream, and what the transport reads ahead of each, fit in half of the
+ * budget. */
 static void
 size_streams(vmx_build *build)
 {
@@ -214,8 +215,9 @@ size_streams(vmx_build *build)
         most--;
     settings->streams_up = settings->streams_up < most ? settings->streams_up : most;
     settings->streams_down = settings->streams_down < most ? settings->streams_down : most;
-    if (settings->chunk_bytes > half / 2)
-        settings->chunk_bytes = half / 2;
+    size_t room = half / (2 * most) - build->parts.caller->receive_ahead_bytes;
+    if (settings->chunk_bytes > room)
+        settings->chunk_bytes = room;
     if (build->source != NULL && !vmx_source_is_seekable(build->source))
         settings->streams_up = 1;
 }

@@ -143,8 +143,12 @@ static const vmx_property_row rows[] = {
 
     INT("receive.limit.bytes", "16m", 1024, 2147483647, "bytes", "The largest reply that is accepted."),
     INT("memory.limit.bytes", "64m", 65536, 1099511627776, "bytes",
-        "What encoded vectors may take in memory, waiting or on their way, until the network has let go of them. A "
-        "writer's puts wait for room, or say that there is none; a single upsert of 4 KiB and more says so."),
+        "What encoded vectors may take in memory, waiting or on their way, until the network has let go of them, and "
+        "what "
+        "remote builds send, receive and put together. A writer's puts wait for room, or say that there is none; a "
+        "single "
+        "upsert of 4 KiB and more says so. A 128th of it, 4 to 256 KiB, is what a stream may receive before anybody "
+        "asks."),
     INT("memory.reply.limit.bytes", "256m", 65536, 1099511627776, "bytes",
         "What the replies of operations may take in memory until the operations are freed; those under 4 KiB are not "
         "counted. An operation whose reply finds no room fails with VMX_ERR_TOO_LARGE."),
@@ -183,7 +187,8 @@ static const vmx_property_row rows[] = {
         "How large a part is: what is repeated at most when its digest is wrong. At least so much that a blob has no "
         "more than 10000 parts."),
     INT("build.chunk.bytes", "1m", 4096, 4194304, "bytes",
-        "How much of a part one message carries. Each stream needs two of these from memory.limit.bytes."),
+        "How much of a part one message carries. Each stream needs two of these from memory.limit.bytes; a download's "
+        "stream also a 64th of that limit (512 KiB at most), for what gRPC reads ahead."),
     ENUM("build.digest", "crc32c", "crc32c, sha256", "What parts and blobs are checked by, on both sides."),
     ENUM("build.footer", "none", "none, lucene",
          "What is appended to a downloaded index: nothing, or the 16 bytes that end a file of Lucene's."),

@@ -32,6 +32,7 @@ typedef struct vmx_caller {
     vmx_classify classify;
     const char *endpoint; /* as the user wrote it, for messages */
     bool tls;
+    size_t receive_ahead_bytes; /* as of the channels (transport.h) */
     _Atomic uint64_t next_seed; /* of the calls' random generators */
     vmx_budget budget;
     vmx_latency reads; /* for hedges after the 95th percentile */

@@ -47,6 +47,9 @@ typedef struct vmx_channel_options {
     const char *user_agent;  /* prefix of the user-agent header */
     const char *proxy;       /* "host:port" of an HTTP CONNECT proxy; NULL: none */
     int64_t receive_limit_bytes;
+    /* What a stream may hold of bytes that nobody has asked for (vmx_transport_vtable.recv), and messages together beyond
+     * their own bytes; 0: as the library likes. */
+    int64_t receive_ahead_bytes;
     int64_t keepalive_time_ms; /* 0: off */
     int64_t keepalive_timeout_ms;
     int64_t reconnect_initial_ms;
@@ -136,7 +139,7 @@ typedef struct vmx_transport_vtable {
      * be NULL). Wait for SENT before the next: that is the flow control of sending. */
     void (*send)(vmx_stream *stream, const vmx_message *message, bool last);
     /* Streaming: asks for the next message; answered by MESSAGE, or by END when there is none. Not asking is the flow
-     * control of receiving. */
+     * control of receiving: the peer gets no further than receive_ahead_bytes. */
     void (*recv)(vmx_stream *stream);
     /* Asks for an early END (CANCELLED, unless another status was already on its way). Idempotent. */
     void (*cancel)(vmx_stream *stream);

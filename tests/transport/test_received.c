@@ -176,6 +176,38 @@ START_TEST(damaged_messages_end_the_call)
 }
 END_TEST
 
+/* The peer of a stream that has been read fast, so that the core believes in a fast reader, and is then left alone. */
+START_TEST(what_nobody_asked_for_stays_with_the_peer)
+{
+    enum { COUNT = 2000, READ = 1000, SIZE = 65536, AHEAD = 2 * SIZE };
+    const vmx_header headers[] = {{VMX_STR("count"), VMX_STR("2000")}, {VMX_STR("size"), VMX_STR("65536")}};
+    harness_open_bare(&h, (test_kind)_i);
+    echo_server *server = echo_server_start(0, NULL, NULL);
+    char target[64];
+    vmx_channel_options options = harness_options(target, echo_server_port(server));
+    options.receive_ahead_bytes = AHEAD;
+    h.chan = harness_chan_open(&h, &options);
+    test_record r = {0};
+    record_start(&r, &h,
+                 (vmx_stream_options){.method = "/test/Source",
+                                      .streaming = true,
+                                      .wait_for_ready = true,
+                                      .headers = headers,
+                                      .header_count = 2,
+                                      .deadline_us = harness_after(&h, 50000)});
+    h.vtable->send(r.stream, &(vmx_message){0}, true);
+    for (size_t i = 0; i < READ; i++) {
+        h.vtable->recv(r.stream);
+        ck_assert(record_wait_messages(&r, i + 1, 10000));
+    }
+    harness_pass(&h, 300);
+    ck_assert_uint_le(echo_server_messages_sent(server), READ + AHEAD / SIZE);
+    record_close(&r);
+    harness_close(&h);
+    echo_server_stop(server);
+}
+END_TEST
+
 TCase *
 received_cases(void)
 {
@@ -185,5 +217,6 @@ received_cases(void)
     tcase_add_loop_test(tcase, compressed_messages_are_unpacked, 0, FAKE);
     tcase_add_loop_test(tcase, the_limit_holds_for_what_is_unpacked, 0, FAKE);
     tcase_add_loop_test(tcase, damaged_messages_end_the_call, 0, FAKE);
+    tcase_add_loop_test(tcase, what_nobody_asked_for_stays_with_the_peer, 0, FAKE);
     return tcase;
 }

@@ -63,6 +63,26 @@ add_reconnect(arguments *list, const vmx_channel_options *options)
     add_int(list, GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT_MAX);
 }
 
+/*
+ * How far the peer may get with what nobody has asked for. The core's own way is to probe for bandwidth times delay and to
+ * open the windows of all streams accordingly: on a fast network to 4 MiB and more for each, which it then holds. Without
+ * the probe a stream's window is what was announced, and for a message that is awaited what is missing of it, up to 1 MiB
+ * at a time (1.51.1: chttp2/transport/flow_control.cc, DesiredAnnounceSize); the connection's grows and shrinks with that.
+ *
+ * The probe also enlarged the frames, which otherwise have 16 KiB: of larger ones the core makes fewer slices. The core
+ * reads into pieces of up to 4 MiB, and a message keeps all pieces in which it has a byte: smaller ones waste less.
+ */
+static void
+add_windows(arguments *list, const vmx_channel_options *options)
+{
+    if (options->receive_ahead_bytes == 0)
+        return;
+    add_int(list, GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    add_int(list, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, options->receive_ahead_bytes);
+    add_int(list, GRPC_ARG_HTTP2_MAX_FRAME_SIZE, options->receive_ahead_bytes);
+    add_int(list, GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, options->receive_ahead_bytes);
+}
+
 /* `proxy` is memory for the proxy's URI that lives until the channel is made. */
 static void
 add_names(arguments *list, const vmx_channel_options *options, char *proxy, size_t proxy_size)
@@ -100,6 +120,7 @@ create(vmx_grpc_transport *transport, const vmx_channel_options *options, vmx_er
     add_int(&list, GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
     add_keepalive(&list, options);
     add_reconnect(&list, options);
+    add_windows(&list, options);
     add_names(&list, options, proxy, sizeof proxy);
     sigset_t old = vmx_signals_block();
     grpc_channel *channel =
