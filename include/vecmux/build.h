@@ -138,6 +138,7 @@ typedef struct vmx_build_info {
     uint64_t retries;          /* of parts and ranges */
     uint64_t rows_read;        /* vectors loaded from the source */
     bool graph_only;           /* the graph alone was downloaded */
+    uint32_t blobs_left;       /* that should have been deleted and may still be there: the server could not be asked */
 } vmx_build_info;
 
 VMX_API void

@@ -266,6 +266,7 @@ collect_builds(vmx_stats *stats, vmx_client *client)
     add_plain(stats, VMX_M_BUILD_SPLICED_BYTES, (double)atomic_load(&builds->spliced_bytes));
     vmx_stats_add(stats, VMX_M_BUILD_RETRIES, (double)atomic_load(&builds->part_retries), "part", NULL);
     vmx_stats_add(stats, VMX_M_BUILD_RETRIES, (double)atomic_load(&builds->range_retries), "range", NULL);
+    add_plain(stats, VMX_M_BUILD_BLOBS_LEFT, (double)atomic_load(&builds->blobs_left));
     vmx_stats_add(stats, VMX_M_BUILDS_RUNNING, (double)atomic_load(&builds->current_remote), "remote", NULL);
     vmx_stats_add(stats, VMX_M_BUILDS_RUNNING, (double)atomic_load(&builds->current_in_place), "in_place", NULL);
     add_plain(stats, VMX_M_BUILDS_RUNNING_BYTES, (double)atomic_load(&builds->current_bytes));

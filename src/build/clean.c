@@ -1,7 +1,8 @@
 /*
  * The end of a build: the server's build is cancelled if nobody waits for it any more, blobs are deleted if they are not
- * wanted any more, files are closed, and the op completes. What goes wrong here changes nothing; a server that cannot be
- * reached is asked once.
+ * wanted any more, files are closed, and the op completes. What goes wrong here does not change how the build has ended. A
+ * server that could not be reached with all retries of one call is not asked again; each blob that may still be there is
+ * told in the log, counted, and in the result.
  *
  * A call that was cut off may have taken effect: a build or an upload of which no id has come is looked for by its key.
  */
@@ -9,6 +10,7 @@
 
 #include "build/internal.h"
 #include "core/error.h"
+#include "core/log.h"
 
 typedef enum clean_step {
     STEP_FIND_JOB = 0,
@@ -71,7 +73,7 @@ is_wanted(const vmx_build *build, clean_step which)
     case STEP_DELETE_IDS:
         return drops(build, upload);
     case STEP_DELETE_RESULT:
-        return deletes_blobs(build);
+        return deletes_blobs(build) && (build->triggered || job_known || build->finished_before);
     case STEP_CLOSE_FILES:
         return build->kind == VMX_BUILD_REMOTE && build->worker != NULL;
     default:
@@ -79,15 +81,64 @@ is_wanted(const vmx_build *build, clean_step which)
     }
 }
 
+/* --- what is left -------------------------------------------------------------------------------------------------- */
+
+/* The blob that a step deletes, as the last of the steps for it. */
+static const char *
+blob_of(const vmx_build *build, clean_step which)
+{
+    switch (which) {
+    case STEP_DELETE_VECTORS:
+        return build->vectors.name;
+    case STEP_DELETE_IDS:
+        return build->ids.name;
+    case STEP_DELETE_RESULT:
+        return build->settings.result_blob;
+    default:
+        return NULL;
+    }
+}
+
+static void
+tell_left(vmx_build *build, const char *blob)
+{
+    vmx_log *log = build->parts.caller->log;
+    const vmx_log_field fields[] = {
+        vmx_log_text("op", build->op.name),
+        vmx_log_text("blob", blob),
+        vmx_log_text("status", vmx_status_name(build->blob_failure)),
+    };
+    build->blobs_left++;
+    vmx_count(&build->parts.counters->blobs_left, 1);
+    if (vmx_log_wants(log, VMX_LOG_EVENT_BLOB_LEFT))
+        vmx_log_write(log, VMX_LOG_EVENT_BLOB_LEFT, fields, sizeof fields / sizeof fields[0]);
+}
+
+/* How it went; of one that was left out, why. */
+static void
+note_step(vmx_build *build, clean_step which, vmx_status status)
+{
+    const char *blob = blob_of(build, which);
+    if (status != VMX_OK && which >= STEP_FIND_VECTORS)
+        build->blob_failure = status;
+    if (blob == NULL)
+        return;
+    if (build->blob_failure != VMX_OK)
+        tell_left(build, blob);
+    build->blob_failure = VMX_OK;
+}
+
 /* --- the steps ----------------------------------------------------------------------------------------------------- */
 
 static void
 on_step(vmx_ask *ask)
 {
+    vmx_build *build = ask->build;
     vmx_status code = ask->error.code;
-    if (ask->reply == NULL && (code == VMX_ERR_UNAVAILABLE || code == VMX_ERR_DEADLINE))
-        ask->build->unreachable = true;
-    step(ask->build);
+    if (code == VMX_ERR_UNAVAILABLE || code == VMX_ERR_DEADLINE)
+        build->unreachable = code;
+    note_step(build, (clean_step)(build->clean_step - 1), code);
+    step(build);
 }
 
 static void
@@ -216,15 +267,18 @@ take(vmx_build *build, clean_step which)
     }
 }
 
-/* The next of the steps that is wanted. */
+/* The next of the steps that is wanted; those that ask a server which cannot be reached are left out. */
 static void
 step(vmx_build *build)
 {
-    clean_step which;
-    do
-        which = (clean_step)build->clean_step++;
-    while (!is_wanted(build, which) || (build->unreachable && which < STEP_CLOSE_FILES));
-    take(build, which);
+    for (;;) {
+        clean_step which = (clean_step)build->clean_step++;
+        if (!is_wanted(build, which))
+            continue;
+        if (build->unreachable == VMX_OK || which >= STEP_CLOSE_FILES)
+            return take(build, which);
+        note_step(build, which, build->unreachable);
+    }
 }
 
 void

@@ -25,6 +25,7 @@ typedef struct vmx_build_counters {
     _Atomic uint64_t uploaded_bytes, downloaded_bytes; /* as sent and received, repetitions included */
     _Atomic uint64_t spliced_bytes;                    /* put back from the source instead of downloaded */
     _Atomic uint64_t part_retries, range_retries;
+    _Atomic uint64_t blobs_left;                       /* that could not be deleted */
     _Atomic uint64_t current_remote, current_in_place; /* builds that run now */
     _Atomic uint64_t current_bytes;                    /* of vectors in those */
     vmx_index_tallies by_index;                        /* of builds that have ended */

@@ -93,8 +93,10 @@ struct vmx_build {
     vmx_ask ask; /* of phases that ask one thing after the other */
     vmx_ask clean_ask;
     unsigned clean_step;
-    bool unreachable;     /* no more is asked of the server */
-    const char *id_asked; /* of describe and cancel */
+    vmx_status unreachable;  /* why no more is asked of the server; VMX_OK: it is asked */
+    vmx_status blob_failure; /* why the blob that is being deleted may stay; VMX_OK: it goes */
+    unsigned blobs_left;     /* that may have stayed */
+    const char *id_asked;    /* of describe and cancel */
     vmx_build_list list;
 
     char build_id[64]; /* "": none yet */

@@ -94,6 +94,7 @@ vmx_op_build(const vmx_op *op, vmx_build_info *info)
         .retries = atomic_load(&build->retries),
         .rows_read = build->source != NULL ? vmx_source_rows_read(build->source) : 0,
         .graph_only = build->download.placement.graph_only,
+        .blobs_left = build->blobs_left,
     };
     vmx_sized_write(info, &ours, sizeof ours);
     return true;

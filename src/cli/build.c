@@ -101,10 +101,13 @@ print_result(const vmx_op *op, const build_options *o)
     vmx_op_build(op, &info);
     printf(
         "{\"uploaded_bytes\":%llu,\"downloaded_bytes\":%llu,\"result_bytes\":%llu,\"retries\":%llu,\"rows_read\":%llu,"
-        "\"graph_only\":%s}\n",
+        "\"graph_only\":%s,\"blobs_left\":%u}\n",
         (unsigned long long)info.uploaded_bytes, (unsigned long long)info.downloaded_bytes,
         (unsigned long long)info.result_bytes, (unsigned long long)info.retries, (unsigned long long)info.rows_read,
-        info.graph_only ? "true" : "false");
+        info.graph_only ? "true" : "false", info.blobs_left);
+    if (info.blobs_left > 0)
+        cli_error("build: %u blobs could not be deleted; the log has their names (--set log.stderr=true)",
+                  info.blobs_left);
     if (o->graph_only && !info.graph_only && !o->quiet && info.result_bytes > 0)
         cli_error("build: the server has no graph-only form of this index; the full one was downloaded");
 }

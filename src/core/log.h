@@ -37,6 +37,7 @@ typedef enum vmx_log_event {
     VMX_LOG_EVENT_HEDGE_WON,
     VMX_LOG_EVENT_BATCH,
     VMX_LOG_EVENT_DEAD_LETTERS_LOST,
+    VMX_LOG_EVENT_BLOB_LEFT,
     VMX_LOG_EVENT_COUNT
 } vmx_log_event;
 

@@ -34,6 +34,8 @@ static const vmx_log_event_row rows[VMX_LOG_EVENT_COUNT] = {
     [VMX_LOG_EVENT_BATCH] = {VMX_LOG_INFO, "writer", "batch", "a batch of vectors has its outcome"},
     [VMX_LOG_EVENT_DEAD_LETTERS_LOST] = {VMX_LOG_ERROR, "writer", "dead_letters_lost",
                                          "failed vectors could not be written to the dead letter file"},
+    [VMX_LOG_EVENT_BLOB_LEFT] = {VMX_LOG_WARN, "build", "blob_left",
+                                 "a blob of a build that has ended could not be deleted"},
 };
 
 const vmx_log_event_row *

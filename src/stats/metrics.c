@@ -214,6 +214,11 @@ static const vmx_metric_row rows[VMX_M_COUNT] = {
                              "",
                              {"of"},
                              "Parts of uploads (part) and of downloads (range) that were gone on with or begun anew."},
+    [VMX_M_BUILD_BLOBS_LEFT] = {"vecmux_build_blobs_left_total",
+                                COUNTER,
+                                "",
+                                {0},
+                                "Blobs of builds that had ended which could not be deleted; the log has their names."},
     [VMX_M_BUILDS_RUNNING] = {"vecmux_builds_running", GAUGE, "", {"kind"}, "Builds under way: remote or in_place."},
     [VMX_M_BUILDS_RUNNING_BYTES] =
         {"vecmux_builds_running_bytes", GAUGE, "bytes", {0}, "Bytes of vectors in the remote builds under way."},

@@ -1,7 +1,7 @@
 /* Unfinished uploads and blobs that nobody wants any more are removed, and only those. */
 #include "build/harness.h"
 
-enum { EXPIRY_MS = 400 };
+enum { EXPIRY_MS = 800 };
 
 static uint64_t
 used_bytes(void)
@@ -11,15 +11,14 @@ used_bytes(void)
     return at.used_bytes;
 }
 
-/* They are there, and then they are not. */
+/* Nothing is left of what was there for its time, which began after `begin_ms`. */
 static void
-check_gone(size_t blobs, size_t uploads)
+check_gone(int64_t begin_ms)
 {
-    ck_assert_uint_eq(count_entries("repository/blobs"), blobs);
-    ck_assert_uint_eq(count_entries("repository/uploads"), uploads);
-    ck_assert_uint_gt(used_bytes(), 0);
-    int64_t took_ms = await_entries(0, 0, slow_ms(5000));
-    ck_assert_int_ge(took_ms, slow_ms(EXPIRY_MS) / 2);
+    ck_assert_int_ge(await_entries(0, 0, slow_ms(10000)), 0);
+    ck_assert_int_ge(now_ms() - begin_ms, slow_ms(EXPIRY_MS));
+    for (int64_t limit = now_ms() + slow_ms(10000); used_bytes() > 0 && now_ms() < limit;)
+        sleep_ms(1); /* the files go before their space is free */
     ck_assert_uint_eq(used_bytes(), 0);
 }
 
@@ -31,12 +30,13 @@ START_TEST(an_upload_that_nobody_touches)
     vmx_client *client = open_builder(refusing.endpoint);
     vmx_build_spec spec = make_spec("out");
     spec.idempotency_key = VMX_STR("abandoned");
+    int64_t begin_ms = now_ms();
     vmx_op *op = start_build(client, make_source(), &spec, NULL, NULL);
     ck_assert_int_eq(vmx_op_wait(op, slow_ms(10000)), VMX_ERR_FALLBACK);
     vmx_op_free(op);
     close_client(client);
     faulty_stop(&refusing);
-    check_gone(0, 2);
+    check_gone(begin_ms);
     build_reference("out"); /* the server is as before */
     service_stop();
     faulty_free(&refusing);
@@ -49,9 +49,10 @@ START_TEST(blobs_that_nobody_reads)
     vmx_client *client = open_builder(the_service.endpoint);
     vmx_build_spec spec = make_spec("out");
     spec.clean_up = VMX_SWITCH_OFF;
+    int64_t begin_ms = now_ms();
     finish(start_build(client, make_source(), &spec, NULL, NULL));
     close_client(client);
-    check_gone(3, 0);
+    check_gone(begin_ms);
     service_stop();
 }
 END_TEST
@@ -61,7 +62,7 @@ START_TEST(not_an_upload_that_is_slow)
 {
     char endpoint[32];
     service_start((uint64_t)slow_ms(EXPIRY_MS));
-    vmx_mock_proxy *proxy = start_slow_proxy(40000 / slow_ms(1), endpoint);
+    vmx_mock_proxy *proxy = start_slow_proxy(25000 / slow_ms(1), endpoint);
     vmx_client *client = open_patient_builder(endpoint);
     vmx_build_spec spec = make_spec("out");
     int64_t begin = now_ms();

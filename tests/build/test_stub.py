@@ -236,6 +236,49 @@ class Faults(BuildCase):
             self.assertEqual(sum(server.calls.values()), 0)
 
 
+class CleanUp(BuildCase):
+    def run_build(self, server, *arguments, sets=(), code=0):
+        """Its figures; the blobs that the log says are left; the count of them."""
+        process = self.start(server.address, "--key", "k", "--stats", "json", *arguments,
+                             sets=["log.stderr=true", "log.format=json", *sets])
+        printed, said = process.communicate(timeout=50 * SLOW)
+        self.assertEqual(process.returncode, code, said)
+        lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        told = [line["blob"] for line in lines if line.get("event") == "blob_left"]
+        counts = [line["vecmux_build_blobs_left_total"][0]["value"] for line in lines if "vecmux_info" in line]
+        figures = json.loads(printed.splitlines()[-1]) if code == 0 else None
+        return figures, told, counts[0]
+
+    def test_a_server_that_fails_for_a_moment_is_asked_again(self):
+        with StubServer() as server:
+            server.faults["DeleteBlob"] = [refuse(grpc.StatusCode.UNAVAILABLE)]
+            figures, told, count = self.run_build(server)
+            self.assertEqual((figures["blobs_left"], told, count), (0, [], 0))
+            self.assertEqual((server.blobs, server.calls["DeleteBlob"]), ({}, 4))
+
+    def test_what_a_server_refuses_to_delete_is_told(self):
+        with StubServer() as server:
+            server.faults["DeleteBlob"] = [refuse(grpc.StatusCode.PERMISSION_DENIED)]
+            figures, told, count = self.run_build(server)
+            self.assertEqual((figures["blobs_left"], told, count), (1, ["k.knnvec"], 1))
+            self.assertEqual(list(server.blobs), ["k.knnvec"])
+
+    def test_a_server_that_cannot_be_reached_is_not_asked_for_every_blob(self):
+        with StubServer() as server:
+            server.faults["DeleteBlob"] = [lambda context: None] + [refuse(grpc.StatusCode.UNAVAILABLE)] * 99
+            figures, told, count = self.run_build(server, sets=[f"call.timeout.ms={int(2000 * SLOW)}"])
+            self.assertEqual((figures["blobs_left"], told, count), (2, ["k.knndid", "k.faiss"], 2))
+            self.assertEqual(sorted(server.blobs), ["k.faiss", "k.knndid"])
+
+    def test_uploads_that_cannot_be_aborted_are_told(self):
+        with StubServer() as server:
+            server.faults["WritePart"] = [refuse(grpc.StatusCode.PERMISSION_DENIED)] * 9
+            server.faults["AbortUpload"] = [refuse(grpc.StatusCode.PERMISSION_DENIED)] * 9
+            _, told, count = self.run_build(server, "--clean-up-failed", code=1)
+            self.assertEqual((told, count), (["k.knnvec", "k.knndid"], 2))
+            self.assertEqual(len(server.uploads), 2)
+
+
 class Stops(BuildCase):
     def cancel_when(self, server, ready):
         process = self.start(server.address, "--clean-up-failed")

@@ -126,6 +126,27 @@ class Real(BuildCase):
             server.stop()
         self.check_sent(sent, "the server")
 
+    def test_the_server_is_killed_while_blobs_are_deleted(self):
+        """The file has its name when that begins."""
+        rng = random.Random(13)
+        server = self.serve()
+        try:
+            for i in range(3 * self.kills):
+                process = self.start(server.target, *self.small_graph, "--key", f"deleting{i}")
+                while not os.path.exists(self.path("out.faiss")) and process.poll() is None:
+                    pass
+                time.sleep(rng.uniform(0, 0.01))
+                port = server.port
+                server.process.kill()
+                server.stop()
+                server = self.serve(port=port)
+                printed, said = process.communicate(timeout=50 * SLOW)
+                self.assertEqual((process.returncode, json.loads(printed.splitlines()[-1])["blobs_left"]), (0, 0), said)
+                os.unlink(self.path("out.faiss"))
+                self.assertEqual(self.kept_blobs(), [], f"kill {i}")
+        finally:
+            server.stop()
+
     def test_a_full_disk_is_told_and_leaves_what_was_there(self):
         own = ["unshare", "--user", "--map-root-user", "--mount"]
         allowed = subprocess.run([*own, "true"], capture_output=True, text=True, check=False)
