@@ -1,6 +1,7 @@
 #include "core/slice.h"
 
 #include <stdalign.h>
+#include <string.h>
 
 #include "core/alloc.h"
 
@@ -76,6 +77,16 @@ vmx_message_init_one(vmx_message *message, vmx_block *block, const uint8_t *data
 {
     *message = (vmx_message){.count = 1, .size_bytes = len, .few = {{data, len, block}}};
     message->slices = message->few;
+}
+
+void
+vmx_message_add_all(vmx_message *message, const vmx_slice *slices, size_t count, size_t size_bytes)
+{
+    memcpy(message->slices + message->count, slices, count * sizeof *slices);
+    message->count += count;
+    message->size_bytes += size_bytes;
+    for (size_t i = 0; i < count && (i == 0 || !vmx_message_shares(message, slices[i].block)); i++)
+        vmx_message_hold(message, slices[i].block);
 }
 
 /* Of `few` nothing is read while there are no slices. */

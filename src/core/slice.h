@@ -77,14 +77,10 @@ vmx_message_shares(const vmx_message *message, const vmx_block *block)
     return block == message->shared[0] || block == message->shared[1];
 }
 
-/* Appends bytes of a block (NULL: static), for which there is room in `slices`; the first blocks are shared. */
+/* A slice of the block has been appended: the message holds it, the first blocks once for all of their slices. */
 static inline void
-vmx_message_add(vmx_message *message, const uint8_t *data, size_t len, vmx_block *block)
+vmx_message_hold(vmx_message *message, vmx_block *block)
 {
-    if (len == 0)
-        return;
-    message->slices[message->count++] = (vmx_slice){data, len, block};
-    message->size_bytes += len;
     if (block == NULL || vmx_message_shares(message, block))
         return;
     vmx_block_acquire(block);
@@ -93,6 +89,21 @@ vmx_message_add(vmx_message *message, const uint8_t *data, size_t len, vmx_block
     else if (message->shared[1] == NULL)
         message->shared[1] = block;
 }
+
+/* Appends bytes of a block (NULL: static), for which there is room in `slices`. */
+static inline void
+vmx_message_add(vmx_message *message, const uint8_t *data, size_t len, vmx_block *block)
+{
+    if (len == 0)
+        return;
+    message->slices[message->count++] = (vmx_slice){data, len, block};
+    message->size_bytes += len;
+    vmx_message_hold(message, block);
+}
+
+/* Appends slices of one block, `size_bytes` in all and none of them empty. */
+void
+vmx_message_add_all(vmx_message *message, const vmx_slice *slices, size_t count, size_t size_bytes);
 
 /* Moves `from` to `to` and leaves `from` empty. Messages may not be copied by assignment (`slices` points inside). */
 void

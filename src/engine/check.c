@@ -5,12 +5,8 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "engine/finite.h"
-#include "wire/text_check.h"
 
-#define MAX_ID_BYTES  512
-#define MAX_SPARSE    2048
-#define MAX_DIMENSION 20000
+#define MAX_SPARSE 2048
 
 void
 vmx_check_name_vector(char name[VMX_CHECK_NAME_SIZE], const char *verb, size_t i, vmx_str id)
@@ -23,10 +19,10 @@ static inline vmx_status
 check_id(const char *what, vmx_str id, vmx_error *error)
 {
     if (id.len == 0)
-        return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id is empty; give 1 to %d bytes", what, MAX_ID_BYTES);
-    if (id.len > MAX_ID_BYTES)
+        return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id is empty; give 1 to %d bytes", what, VMX_MAX_ID_BYTES);
+    if (id.len > VMX_MAX_ID_BYTES)
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id \"%.*s...\" has %zu bytes; at most %d are allowed",
-                             what, vmx_error_clip(id), id.ptr, id.len, MAX_ID_BYTES);
+                             what, vmx_error_clip(id), id.ptr, id.len, VMX_MAX_ID_BYTES);
     if (!vmx_text_valid(id))
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: the id \"%.*s\" is not UTF-8 without NUL", what,
                              vmx_error_clip(id), id.ptr);
@@ -63,9 +59,9 @@ check_parts(const char *what, vmx_floats dense, vmx_sparse sparse, vmx_error *er
 {
     if (dense.len == 0 && sparse.len == 0)
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: no values; give dense values, sparse values or both", what);
-    if (dense.len > MAX_DIMENSION)
+    if (dense.len > VMX_MAX_DIMENSION)
         return vmx_error_set(error, VMX_ERR_INVALID, "%s: %zu dimensions; at most %d are allowed", what, dense.len,
-                             MAX_DIMENSION);
+                             VMX_MAX_DIMENSION);
     vmx_status status = check_finite(what, "values", dense.ptr, dense.len, error);
     return status == VMX_OK ? check_sparse(what, sparse, error) : status;
 }
@@ -112,7 +108,7 @@ check_vector(const char *name, const vmx_vector *vector, const vmx_limits *limit
 vmx_status
 vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx_limits *limits, vmx_error *error)
 {
-    if (check_vector("", vector, limits, NULL) == VMX_OK)
+    if (vmx_vector_is_plain(vector) || check_vector("", vector, limits, NULL) == VMX_OK)
         return VMX_OK;
     char name[VMX_CHECK_NAME_SIZE];
     vmx_check_name_vector(name, verb, i, vector->id);
@@ -190,9 +186,9 @@ vmx_check_spec(vmx_index_spec *spec, vmx_error *error)
         return vmx_error_set(error, VMX_ERR_INVALID,
                              "ensure: the metric \"%.*s\" is none; give cosine, euclidean or dotproduct",
                              vmx_error_clip(spec->metric), spec->metric.ptr);
-    if (spec->dimension > MAX_DIMENSION || (spec->dimension == 0 && !spec->sparse))
+    if (spec->dimension > VMX_MAX_DIMENSION || (spec->dimension == 0 && !spec->sparse))
         return vmx_error_set(error, VMX_ERR_INVALID, "ensure: dimension %u is outside 1 to %d%s", spec->dimension,
-                             MAX_DIMENSION, spec->dimension == 0 ? " (0: with sparse only)" : "");
+                             VMX_MAX_DIMENSION, spec->dimension == 0 ? " (0: with sparse only)" : "");
     for (size_t i = 0; i < spec->filter_count; i++)
         if (spec->filters[i].name.len == 0 || (unsigned)spec->filters[i].type > VMX_FIELD_BOOLEAN)
             return vmx_error_set(error, VMX_ERR_INVALID,

@@ -12,8 +12,13 @@
 
 #include "core/sized.h"
 #include "engine/engine.h"
+#include "engine/finite.h"
+#include "wire/text_check.h"
 
 #define VMX_CHECK_NAME_SIZE 128
+
+#define VMX_MAX_ID_BYTES  512
+#define VMX_MAX_DIMENSION 20000
 
 /* Item `i`: the caller's own or, where the caller was compiled with another version of vmx_vector, a copy in `room`. */
 static inline const vmx_vector *
@@ -27,15 +32,6 @@ vmx_vectors_item(const vmx_vectors *vectors, size_t i, vmx_vector *room)
         return (const void *)item;
     vmx_sized_read(room, sizeof *room, item);
     return room;
-}
-
-/* The same, always as a copy. */
-static inline void
-vmx_vectors_at(const vmx_vectors *vectors, size_t i, vmx_vector *vector)
-{
-    const vmx_vector *item = vmx_vectors_item(vectors, i, vector);
-    if (item != vector)
-        *vector = *item;
 }
 
 /* "upsert: vector 3 (id \"a\")" */
@@ -53,6 +49,16 @@ vmx_check_finite(const char *what, const char *part, const float *values, size_t
 /* At most 2,048 pairs, finite. */
 vmx_status
 vmx_check_sparse(const char *what, vmx_sparse sparse, vmx_error *error);
+
+/* True for a sound record of nothing but an id and values, as most are, in a few instructions besides those for its values.
+ * False: it is another, or vmx_check_vector says what it lacks. */
+static inline bool
+vmx_vector_is_plain(const vmx_vector *vector)
+{
+    return vector->metadata.len == 0 && vector->sparse.len == 0 && vector->id.len - 1 < VMX_MAX_ID_BYTES &&
+           vector->values.len - 1 < VMX_MAX_DIMENSION && vmx_text_valid(vector->id) &&
+           !vmx_any_not_finite(vector->values.ptr, vector->values.len);
+}
 
 /* One record by itself: id, values, sparse part, the size of metadata. `verb` begins the message: "upsert". */
 vmx_status

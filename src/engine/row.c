@@ -34,7 +34,7 @@ add_rows(vmx_message *message, const vmx_rows *rows)
     for (size_t i = 0; left_bytes > 0; i++) {
         const vmx_slice *slice = &rows->slices[i];
         size_t len = slice->len - skip_bytes < left_bytes ? slice->len - skip_bytes : left_bytes;
-        vmx_message_add(message, slice->data + skip_bytes, len, rows->keeper != NULL ? rows->keeper : slice->block);
+        vmx_message_add(message, slice->data + skip_bytes, len, slice->block);
         left_bytes -= len;
         skip_bytes = 0;
     }
@@ -53,7 +53,10 @@ vmx_rows_message(const vmx_rows *rows, vmx_str head, vmx_str tail, vmx_message *
         memcpy(frame, head.ptr, head.len);
         memcpy(frame + head.len, tail.ptr, tail.len);
         vmx_message_add(message, frame, head.len, block);
-        add_rows(message, rows);
+        if (rows->whole)
+            vmx_message_add_all(message, rows->slices, rows->slice_count, rows->size_bytes);
+        else
+            add_rows(message, rows);
         vmx_message_add(message, frame + head.len, tail.len, block);
     }
     vmx_block_release(block);

@@ -46,7 +46,7 @@ typedef struct vmx_rows {
     const vmx_slice *slices; /* all of their bytes, in order, ... */
     size_t slice_count;
     size_t skip_bytes;         /* ... from this byte of the first slice on */
-    vmx_block *keeper;         /* holds all of the slices' blocks, and is referenced in their place; NULL: none does */
+    bool whole;                /* they are all of the slices' bytes, and the slices have one block */
     const vmx_row_view *views; /* one for each; NULL unless the codec has columns */
 } vmx_rows;
 
@@ -60,6 +60,7 @@ typedef struct vmx_row_codec {
      */
     vmx_status (*measure)(const vmx_row_target *target, const vmx_vector *vector, const char *what, vmx_arena *scratch,
                           vmx_row *row, vmx_error *error);
+    bool framed; /* records of nothing but an id and values are as vmx_vector_frame says, and may be written by it */
     /* Write exactly before_bytes and after_bytes; return the place behind. */
     uint8_t *(*write_before)(const vmx_row *row, uint8_t *at);
     uint8_t *(*write_after)(const vmx_row *row, uint8_t *at);

@@ -22,6 +22,19 @@ vmx_vectors_fit(const vmx_vector_item *items, size_t count, vmx_str name_space, 
     return count;
 }
 
+/* A record has at most 20,000 values, an id at most 512 bytes: the head takes 7 bytes, the middle 4. */
+void
+vmx_vector_frame_init(vmx_vector_frame *frame, size_t id_len, size_t values_len)
+{
+    size_t values_bytes = values_len * sizeof(float);
+    uint8_t *at =
+        vmx_field_begin(frame->head, VMX_UPSERT_VECTORS, vmx_field_size(id_len) + vmx_field_size(values_bytes));
+    frame->head_len = (size_t)(vmx_field_begin(at, VMX_VECTOR_ID, id_len) - frame->head);
+    frame->middle_len = (size_t)(vmx_field_begin(frame->middle, VMX_VECTOR_VALUES, values_bytes) - frame->middle);
+    frame->id_len = id_len;
+    frame->values_len = values_len;
+}
+
 /* --- writing ------------------------------------------------------------------------------------------------------- */
 
 /* Writes into one block; where lent values come between, the run before them becomes a slice of its own. */

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <vecmux/types.h>
 
+#include "core/copy.h"
 #include "core/slice.h"
 #include "wire/sparse_encoder.h"
 #include "wire/varint.h"
@@ -95,6 +96,42 @@ vmx_vector_write_after(const vmx_vector_item *item, uint8_t *at)
     if (item->metadata.ptr != NULL)
         at = vmx_field_write(at, VMX_VECTOR_METADATA, item->metadata.ptr, item->metadata.len);
     return item->sparse.len > 0 ? vmx_sparse_write(at, VMX_VECTOR_SPARSE, item->sparse, item->sparse_size) : at;
+}
+
+/*
+ * What vectors of nothing but an id and values have in common where these have the same lengths: a record is `head`, the
+ * id, `middle`, the values.
+ */
+typedef struct vmx_vector_frame {
+    size_t id_len, values_len;
+    uint8_t head[8], middle[8];
+    size_t head_len, middle_len;
+} vmx_vector_frame;
+
+/* Neither is 0. */
+void
+vmx_vector_frame_init(vmx_vector_frame *frame, size_t id_len, size_t values_len);
+
+static inline bool
+vmx_vector_frame_fits(const vmx_vector_frame *frame, size_t id_len, size_t values_len)
+{
+    return frame->id_len == id_len && frame->values_len == values_len;
+}
+
+/* Bytes before the values. */
+static inline size_t
+vmx_vector_frame_bytes(const vmx_vector_frame *frame)
+{
+    return frame->head_len + frame->id_len + frame->middle_len;
+}
+
+/* Writes those bytes; returns the place behind. */
+static inline uint8_t *
+vmx_vector_frame_write(const vmx_vector_frame *frame, const char *id, uint8_t *at)
+{
+    at = vmx_copy_few(at, frame->head, frame->head_len);
+    at = vmx_copy_few(at, id, frame->id_len);
+    return vmx_copy_few(at, frame->middle, frame->middle_len);
 }
 
 /* The request's last field; nothing for an empty name. Its size is vmx_vectors_fit's for no items. */

@@ -25,9 +25,10 @@ read_options(vmx_arrow_options *options, const vmx_arrow_options *theirs)
 /* --- one batch ----------------------------------------------------------------------------------------------------- */
 
 static vmx_status
-record_at(const vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error *error)
+record_at(const vmx_record_source *source, size_t i, vmx_vector *room, const vmx_vector **vector, vmx_error *error)
 {
-    return vmx_arrow_batch_at(source->data, source->first + i, vector, error);
+    *vector = room;
+    return vmx_arrow_batch_at(source->data, source->first + i, room, error);
 }
 
 /* What the vectors are lent by. NULL `release`: they are copied. */

@@ -25,12 +25,24 @@ capacity_for(const vmx_row *first, size_t max_vectors, size_t max_bytes)
     return by_bytes < max_vectors ? by_bytes : max_vectors;
 }
 
+static size_t
+slabs_for(size_t max_bytes)
+{
+    return max_bytes / (SLAB_BYTES / 2) + SMALL_SLABS;
+}
+
 /* A lent record is two pieces, the end of one run and the values; else there is a piece to a slab. */
 static size_t
 pieces_for(size_t capacity, size_t max_bytes, bool lent)
 {
-    size_t slabs = max_bytes / (SLAB_BYTES / 2) + SMALL_SLABS;
-    return (lent ? 2 * capacity : capacity) + slabs;
+    return (lent ? 2 * capacity : capacity) + slabs_for(max_bytes);
+}
+
+/* Each record may have another lender, or, where all are copied, be too large for what is left of a slab. */
+static size_t
+held_for(size_t capacity, size_t max_bytes)
+{
+    return capacity + slabs_for(max_bytes);
 }
 
 size_t
@@ -38,15 +50,17 @@ vmx_batch_own_bytes(const vmx_row *first, size_t max_vectors, size_t max_bytes, 
 {
     size_t capacity = capacity_for(first, max_vectors, max_bytes);
     return sizeof(vmx_batch) + capacity * (sizeof(vmx_entry) + ID_BYTES) +
-           pieces_for(capacity, max_bytes, lent) * sizeof(vmx_slice);
+           pieces_for(capacity, max_bytes, lent) * sizeof(vmx_slice) +
+           held_for(capacity, max_bytes) * sizeof(vmx_block *);
 }
 
-/* Whether a piece of the block, behind `count` pieces, needs a reference of its own. */
-static bool
-is_new(const vmx_batch *batch, size_t count, const vmx_block *block)
+static void
+free_arrays(vmx_batch *batch)
 {
-    return (count < 1 || batch->pieces[count - 1].block != block) &&
-           (count < 2 || batch->pieces[count - 2].block != block);
+    vmx_dealloc(batch->entries);
+    vmx_dealloc(batch->pieces);
+    vmx_dealloc(batch->held);
+    vmx_dealloc(batch->followers);
 }
 
 /* What was reserved is given back while the slabs keep the budget alive. */
@@ -55,13 +69,9 @@ release_batch(vmx_block *block)
 {
     vmx_batch *batch = (vmx_batch *)block;
     vmx_memory_release(batch->memory, batch->own_bytes);
-    for (size_t i = 0; i < batch->piece_count; i++)
-        if (is_new(batch, i, batch->pieces[i].block))
-            vmx_block_release(batch->pieces[i].block);
-    vmx_block_release(batch->slab);
-    vmx_dealloc(batch->entries);
-    vmx_dealloc(batch->pieces);
-    vmx_dealloc(batch->followers);
+    for (size_t i = 0; i < batch->held_count; i++)
+        vmx_block_release(batch->held[i]);
+    free_arrays(batch);
     vmx_dealloc(batch);
 }
 
@@ -75,15 +85,16 @@ vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size
     atomic_init(&batch->block.refs, 1);
     batch->capacity = capacity_for(first, max_vectors, max_bytes);
     batch->piece_capacity = pieces_for(batch->capacity, max_bytes, lent);
+    batch->held_capacity = held_for(batch->capacity, max_bytes);
     batch->entries = vmx_alloc(batch->capacity * sizeof *batch->entries);
     batch->pieces = vmx_alloc(batch->piece_capacity * sizeof *batch->pieces);
-    if (batch->entries != NULL && batch->pieces != NULL) {
+    batch->held = vmx_alloc(batch->held_capacity * sizeof *batch->held);
+    if (batch->entries != NULL && batch->pieces != NULL && batch->held != NULL) {
         batch->memory = memory;
         batch->own_bytes = vmx_batch_own_bytes(first, max_vectors, max_bytes, lent);
         return batch;
     }
-    vmx_dealloc(batch->entries);
-    vmx_dealloc(batch->pieces);
+    free_arrays(batch);
     vmx_dealloc(batch);
     return NULL;
 }
@@ -95,24 +106,6 @@ vmx_batch_free(vmx_batch *batch)
 }
 
 /* --- filling ------------------------------------------------------------------------------------------------------- */
-
-static size_t
-values_bytes(const vmx_row *row)
-{
-    return row->item.values.len * sizeof(float);
-}
-
-static bool
-is_referenced(const vmx_row *row, const vmx_block *lender)
-{
-    return lender != NULL && values_bytes(row) >= VMX_REFERENCE_MIN_BYTES;
-}
-
-size_t
-vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender)
-{
-    return vmx_row_bytes(row) - (is_referenced(row, lender) ? values_bytes(row) : 0);
-}
 
 /* A slab that is to be kept is whole, be it at the end of a batch. */
 size_t
@@ -130,20 +123,18 @@ vmx_batch_slab_bytes(const vmx_batch *batch, vmx_memory *memory, size_t copied_b
     return wanted > copied_bytes ? wanted : copied_bytes;
 }
 
-static void
-add_piece(vmx_batch *batch, const uint8_t *data, size_t len, vmx_block *block)
+static inline void
+add_piece(vmx_batch *batch, const uint8_t *data, size_t len)
 {
-    if (is_new(batch, batch->piece_count, block))
-        vmx_block_acquire(block);
-    batch->pieces[batch->piece_count++] = (vmx_slice){data, len, block};
+    batch->pieces[batch->piece_count++] = (vmx_slice){data, len, &batch->block};
 }
 
 /* What was written into the slab becomes a piece. */
-static void
+static inline void
 end_run(vmx_batch *batch)
 {
     if (batch->at > batch->run)
-        add_piece(batch, batch->run, (size_t)(batch->at - batch->run), batch->slab);
+        add_piece(batch, batch->run, (size_t)(batch->at - batch->run));
     batch->run = batch->at;
 }
 
@@ -155,36 +146,61 @@ vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes)
     if (slab == NULL)
         return false;
     end_run(batch);
-    vmx_block_release(batch->slab);
-    batch->slab = slab;
+    batch->held[batch->held_count++] = slab;
     batch->run = batch->at = data;
     batch->slab_end = data + slab_bytes;
     return true;
 }
 
+static inline void
+add_entry(vmx_batch *batch, const vmx_measured *record, uint64_t now_us)
+{
+    batch->entries[batch->count++] = (vmx_entry){
+        .id_hash = record->id_hash,
+        .taken_us = now_us,
+        .size = (uint32_t)record->bytes,
+        .before_bytes = (uint32_t)record->row.before_bytes,
+        .values_bytes = (uint32_t)vmx_vector_values_bytes(&record->row.item),
+        .piece = (uint32_t)batch->piece_count,
+        .offset = (uint32_t)(batch->at - batch->run),
+    };
+}
+
+/* Vectors that are lent together have one lender, which is held once. */
+static inline void
+reference_values(vmx_batch *batch, const vmx_measured *record, vmx_block *lender)
+{
+    end_run(batch);
+    add_piece(batch, (const uint8_t *)record->row.item.values.ptr, vmx_vector_values_bytes(&record->row.item));
+    if (lender != batch->lender)
+        batch->held[batch->held_count++] = vmx_block_acquire(lender);
+    batch->lender = lender;
+}
+
+static inline void
+copy_values(vmx_batch *batch, const vmx_measured *record)
+{
+    size_t values_bytes = vmx_vector_values_bytes(&record->row.item);
+    if (values_bytes > 0)
+        memcpy(batch->at, record->row.item.values.ptr, values_bytes);
+    batch->at += values_bytes;
+}
+
 void
-vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_row *row, vmx_block *lender, uint64_t id_hash,
+vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_measured *record, vmx_block *lender,
                  uint64_t now_us)
 {
-    size_t size = vmx_row_bytes(row), values = values_bytes(row);
-    vmx_entry *entry = &batch->entries[batch->count++];
-    entry->id_hash = id_hash;
-    entry->taken_us = now_us;
-    entry->size = (uint32_t)size;
-    entry->before_bytes = (uint32_t)row->before_bytes;
-    entry->values_bytes = (uint32_t)values;
-    entry->piece = (uint32_t)batch->piece_count;
-    entry->offset = (uint32_t)(batch->at - batch->run);
-    batch->at = codec->write_before(row, batch->at);
-    if (is_referenced(row, lender)) {
-        end_run(batch);
-        add_piece(batch, (const uint8_t *)row->item.values.ptr, values, lender);
-    } else if (values > 0) {
-        memcpy(batch->at, row->item.values.ptr, values);
-        batch->at += values;
-    }
-    batch->at = codec->write_after(row, batch->at);
-    batch->size_bytes += size;
+    const vmx_vector_frame *frame = record->frame;
+    add_entry(batch, record, now_us);
+    batch->at = frame != NULL ? vmx_vector_frame_write(frame, record->row.item.id.ptr, batch->at)
+                              : codec->write_before(&record->row, batch->at);
+    if (record->copied_bytes < record->bytes)
+        reference_values(batch, record, lender);
+    else
+        copy_values(batch, record);
+    if (frame == NULL)
+        batch->at = codec->write_after(&record->row, batch->at);
+    batch->size_bytes += record->bytes;
     batch->unsettled++;
 }
 
@@ -213,7 +229,6 @@ vmx_batch_close(vmx_batch *batch)
 {
     end_run(batch);
     batch->closed = true;
-    batch->slab = vmx_block_release(batch->slab);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
@@ -265,14 +280,11 @@ vmx_batch_view(const vmx_batch *batch, size_t i)
 
 /* The run's views; NULL when memory is out. */
 static const vmx_row_view *
-gather_views(const vmx_batch *batch, size_t from, size_t to, vmx_block *keeper, vmx_arena *scratch)
+gather_views(const vmx_batch *batch, size_t from, size_t to, vmx_arena *scratch)
 {
     vmx_row_view *views = vmx_arena_calloc(scratch, to - from, sizeof *views);
-    for (size_t i = from; views != NULL && i < to; i++) {
+    for (size_t i = from; views != NULL && i < to; i++)
         views[i - from] = vmx_batch_view(batch, i);
-        if (views[i - from].values.len > 0)
-            views[i - from].values.block = keeper;
-    }
     return views;
 }
 
@@ -288,8 +300,8 @@ vmx_batch_message(vmx_batch *batch, size_t from, size_t to, const vmx_row_codec 
         .slices = batch->pieces + first->piece,
         .slice_count = (to < batch->count ? batch->entries[to].piece + 1 : batch->piece_count) - first->piece,
         .skip_bytes = first->offset,
-        .keeper = &batch->block,
-        .views = codec->columns ? gather_views(batch, from, to, &batch->block, &scratch) : NULL,
+        .whole = to - from == batch->count,
+        .views = codec->columns ? gather_views(batch, from, to, &scratch) : NULL,
     };
     vmx_status status = VMX_OK;
     if (codec->columns && rows.views == NULL)

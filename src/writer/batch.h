@@ -15,7 +15,16 @@
 #include "core/memory.h"
 #include "engine/row.h"
 
-/* One record. */
+/* A record that was measured, on its way into a batch. */
+typedef struct vmx_measured {
+    vmx_row row;                   /* all of it, or, with a frame, its id, values and sizes */
+    const vmx_vector_frame *frame; /* NULL: the codec writes the row */
+    size_t bytes;                  /* of the row; copied into the batch are: */
+    size_t copied_bytes;
+    uint64_t id_hash;
+} vmx_measured;
+
+/* One in the batch. */
 typedef struct vmx_entry {
     uint64_t id_hash;
     uint64_t taken_us;
@@ -34,15 +43,17 @@ struct vmx_batch {
     uint64_t seq;
     uint64_t first;   /* sequence number of the first record; the others follow it */
     size_t dimension; /* of every record */
-    /* A piece holds a reference on its block, unless one of the two before it has the same block. What was written into
-     * the slab becomes one when something else follows it, or the batch is closed. */
+    /* Where the bytes are, all with the batch as their block. What was written into the slab becomes a piece when something
+     * else follows it, or the batch is closed. */
     vmx_slice *pieces;
     size_t piece_count, piece_capacity;
+    vmx_block **held; /* whose bytes those are: slabs and lenders, with a reference on each */
+    size_t held_count, held_capacity;
+    const vmx_block *lender; /* the last one that is held */
     vmx_entry *entries;
     size_t count, capacity;
     size_t size_bytes; /* encoded records */
-    vmx_block *slab;   /* the one being filled; NULL: none yet */
-    uint8_t *run;      /* its first byte that is in no piece yet */
+    uint8_t *run;      /* first byte of the slab being filled that is in no piece yet; NULL: there is no slab */
     uint8_t *at, *slab_end;
 
     /* the writer's */
@@ -70,22 +81,28 @@ void
 vmx_batch_free(vmx_batch *batch);
 
 /* Bytes of the row that are copied into the batch. */
-size_t
-vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender);
+static inline size_t
+vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender)
+{
+    size_t values_bytes = vmx_vector_values_bytes(&row->item);
+    bool referenced = lender != NULL && values_bytes >= VMX_REFERENCE_MIN_BYTES;
+    return vmx_row_bytes(row) - (referenced ? values_bytes : 0);
+}
 
 /* Whether another record has room in the arrays: its pieces are the end of a slab, bytes before the values, the values,
- * and those behind them. */
+ * and those behind them; a slab and a lender may be new. */
 static inline bool
 vmx_batch_has_place(const vmx_batch *batch)
 {
-    return batch->count < batch->capacity && batch->piece_count + 4 <= batch->piece_capacity;
+    return batch->count < batch->capacity && batch->piece_count + 4 <= batch->piece_capacity &&
+           batch->held_count + 2 <= batch->held_capacity;
 }
 
 /* Whether the slab has room for so many bytes. */
 static inline bool
 vmx_batch_has_room(const vmx_batch *batch, size_t copied_bytes)
 {
-    return batch->slab != NULL && (size_t)(batch->slab_end - batch->at) >= copied_bytes;
+    return (size_t)(batch->slab_end - batch->at) >= copied_bytes;
 }
 
 /* How large the next slab should be, for a record of so many copied bytes in a batch that may grow to `max_bytes`. */
@@ -96,9 +113,9 @@ vmx_batch_slab_bytes(const vmx_batch *batch, vmx_memory *memory, size_t copied_b
 bool
 vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes);
 
-/* Encodes the record: there is a place and room. */
+/* Encodes the record: there is a place and room. `lender` is that of its measuring. */
 void
-vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_row *row, vmx_block *lender, uint64_t id_hash,
+vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_measured *record, vmx_block *lender,
                  uint64_t now_us);
 
 /* `batch` may be sent only after `before`, which is older and unsettled. False when memory is out. */

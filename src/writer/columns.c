@@ -18,7 +18,8 @@ vmx_columns_init(vmx_columns *columns, size_t size)
 /* Columns, and the texts of ids that are numbers. */
 typedef struct reading {
     vmx_columns columns;
-    size_t at; /* the row whose number stands in `digits` */
+    vmx_vector vector; /* the row that was asked for last; the next one differs in three members */
+    size_t at;         /* the row whose number stands in `digits` */
     size_t digit_count;
     char digits[VMX_DECIMAL_DIGITS];
     char texts[VMX_SOURCE_RUN][ID_SIZE]; /* each begins with the prefix */
@@ -28,6 +29,7 @@ static void
 begin_reading(reading *self)
 {
     const vmx_columns *columns = &self->columns;
+    self->vector = (vmx_vector){.size = sizeof self->vector, .values = {.len = columns->dimension}};
     size_t texts = columns->ids == NULL && columns->count > 0 ? VMX_SOURCE_RUN : 0;
     if (texts > columns->count)
         texts = columns->count;
@@ -52,16 +54,17 @@ number_id(reading *self, size_t i)
 }
 
 static vmx_status
-row_at(const vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error *error)
+row_at(const vmx_record_source *source, size_t i, vmx_vector *room, const vmx_vector **vector, vmx_error *error)
 {
+    (void)room;
     (void)error;
     reading *self = source->data;
     const vmx_columns *columns = &self->columns;
-    *vector = (vmx_vector){.size = sizeof *vector};
-    vector->id = columns->ids != NULL ? columns->ids[i] : number_id(self, i);
-    vector->values = (vmx_floats){columns->values + i * columns->stride, columns->dimension};
+    self->vector.id = columns->ids != NULL ? columns->ids[i] : number_id(self, i);
+    self->vector.values.ptr = columns->values + i * columns->stride;
     if (columns->metadata != NULL)
-        vector->metadata = columns->metadata[i];
+        self->vector.metadata = columns->metadata[i];
+    *vector = &self->vector;
     return VMX_OK;
 }
 

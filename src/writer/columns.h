@@ -13,7 +13,9 @@
 
 /* Records in whatever form. */
 typedef struct vmx_record_source {
-    vmx_status (*at)(const struct vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error *error);
+    /* Record `i`; *vector is the source's own, or made in `room`. */
+    vmx_status (*at)(const struct vmx_record_source *source, size_t i, vmx_vector *room, const vmx_vector **vector,
+                     vmx_error *error);
     void *data;
     size_t count;
     size_t first;   /* the number of record 0, for errors */

@@ -19,34 +19,17 @@ vmx_ids_free(vmx_ids *ids)
     vmx_dealloc(ids->slots);
 }
 
-static uint64_t
-mix(uint64_t value)
-{
-    value ^= value >> 32;
-    value *= 0x9e3779b97f4a7c15u;
-    value ^= value >> 29;
-    return value;
-}
-
-static uint64_t
-word_at(const char *bytes)
-{
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-    return word;
-}
-
 uint64_t
-vmx_ids_hash(const vmx_ids *ids, vmx_str id)
+vmx_ids_hash_other(const vmx_ids *ids, vmx_str id)
 {
     uint64_t hash = ids->seed ^ id.len, last = 0;
     for (size_t i = 0; i + 8 < id.len; i += 8)
-        hash = mix(hash ^ word_at(id.ptr + i));
+        hash = vmx_ids_mix(hash ^ vmx_ids_word(id.ptr + i));
     if (id.len >= 8) /* some of its bytes for a second time: quicker than as many as are left */
-        last = word_at(id.ptr + id.len - 8);
+        last = vmx_ids_word(id.ptr + id.len - 8);
     else if (id.len > 0)
         memcpy(&last, id.ptr, id.len);
-    hash = mix(mix(hash ^ last));
+    hash = vmx_ids_mix(vmx_ids_mix(hash ^ last));
     return hash != 0 ? hash : 1;
 }
 
@@ -77,14 +60,10 @@ vmx_ids_reserve(vmx_ids *ids, size_t count)
 }
 
 void
-vmx_ids_drop(vmx_ids *ids, uint64_t hash, const struct vmx_batch *batch)
+vmx_ids_empty(vmx_ids *ids, vmx_ids_slot *slot)
 {
-    if (ids->capacity == 0)
-        return;
-    vmx_ids_slot *slots = ids->slots, *dropped = vmx_ids_seek(ids, hash);
-    if (dropped->batch != batch || dropped->hash == 0)
-        return;
-    size_t mask = ids->capacity - 1, hole = (size_t)(dropped - slots);
+    vmx_ids_slot *slots = ids->slots;
+    size_t mask = ids->capacity - 1, hole = (size_t)(slot - slots);
     /* linear probing: what stands behind the hole moves up unless it is at home between the hole and its place */
     for (size_t at = (hole + 1) & mask; slots[at].hash != 0; at = (at + 1) & mask) {
         size_t home = (size_t)slots[at].hash & mask;
@@ -94,5 +73,4 @@ vmx_ids_drop(vmx_ids *ids, uint64_t hash, const struct vmx_batch *batch)
         }
     }
     slots[hole] = (vmx_ids_slot){0, NULL};
-    ids->count--;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <vecmux/types.h>
 
 struct vmx_batch;
@@ -29,9 +30,41 @@ vmx_ids_init(vmx_ids *ids, uint64_t seed);
 void
 vmx_ids_free(vmx_ids *ids);
 
-/* Never 0. */
+static inline uint64_t
+vmx_ids_mix(uint64_t value)
+{
+    value ^= value >> 32;
+    value *= 0x9e3779b97f4a7c15u;
+    value ^= value >> 29;
+    return value;
+}
+
+static inline uint64_t
+vmx_ids_word(const char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+/* The same for an id that is shorter than 8 bytes, or longer than 32. */
 uint64_t
-vmx_ids_hash(const vmx_ids *ids, vmx_str id);
+vmx_ids_hash_other(const vmx_ids *ids, vmx_str id);
+
+/* Never 0. The words of an id may have bytes in common. */
+static inline uint64_t
+vmx_ids_hash(const vmx_ids *ids, vmx_str id)
+{
+    if (id.len < 8 || id.len > 32)
+        return vmx_ids_hash_other(ids, id);
+    uint64_t hash = vmx_ids_mix(ids->seed ^ id.len ^ vmx_ids_word(id.ptr));
+    if (id.len > 16) {
+        hash = vmx_ids_mix(hash ^ vmx_ids_word(id.ptr + 8));
+        hash = vmx_ids_mix(hash ^ vmx_ids_word(id.ptr + id.len - 16));
+    }
+    hash = vmx_ids_mix(hash ^ vmx_ids_word(id.ptr + id.len - 8));
+    return hash != 0 ? hash : 1;
+}
 
 /* Makes room for `count` more ids. False when memory is out. */
 bool
@@ -64,8 +97,22 @@ vmx_ids_prefetch(const vmx_ids *ids, uint64_t hash)
         __builtin_prefetch(&ids->slots[(size_t)hash & (ids->capacity - 1)], 1);
 }
 
-/* Forgets it, if `batch` still holds it. */
+/* Empties a slot behind which others stand that may have wanted it. */
 void
-vmx_ids_drop(vmx_ids *ids, uint64_t hash, const struct vmx_batch *batch);
+vmx_ids_empty(vmx_ids *ids, vmx_ids_slot *slot);
+
+/* Forgets it, if `batch` still holds it. It was entered once. */
+static inline void
+vmx_ids_drop(vmx_ids *ids, uint64_t hash, const struct vmx_batch *batch)
+{
+    vmx_ids_slot *slot = vmx_ids_seek(ids, hash);
+    if (slot->batch != batch)
+        return;
+    ids->count--;
+    if (ids->slots[(size_t)(slot - ids->slots + 1) & (ids->capacity - 1)].hash != 0)
+        vmx_ids_empty(ids, slot);
+    else
+        *slot = (vmx_ids_slot){0, NULL};
+}
 
 #endif

@@ -1,39 +1,20 @@
 #include "core/error.h"
 #include "core/lender.h"
-#include "core/number.h"
 #include "core/sized.h"
 #include "core/sync.h"
 #include "engine/check.h"
 #include "op/host_memory.h"
-#include "writer/columns.h"
+#include "writer/run.h"
 #include "writer/writer.h"
-
-/* How errors name a vector; its number follows. */
-#define WHAT "put: vector "
 
 /* So many reports may wait for the user before no more vectors are taken: they are not in the memory budget. */
 #define MAX_UNREAD 1024
 
-/* Records are checked and measured without the lock, so many at a time, and then taken in one hold of it. */
-#define RUN_RECORDS VMX_SOURCE_RUN
-
-/* A run ends early when its metadata is longer than this: converted, it is not in the memory budget. */
-#define RUN_METADATA_BYTES 65536
-
-/* A record on its way into a batch. */
-typedef struct record {
-    vmx_row row;
-    size_t bytes; /* of the row; copied into the batch are: */
-    size_t copied_bytes;
-    uint64_t id_hash;
-} record;
-
-/* A put on its way: of a run, records [next, count) are to be taken. */
+/* A put on its way. */
 typedef struct taking {
     vmx_writer *writer;
-    record run[RUN_RECORDS];
-    size_t next, count;
     vmx_block *lender;
+    vmx_run run;
     uint64_t now_us;       /* of this hold of the lock */
     size_t reserved_bytes; /* of the budget, not used yet */
     size_t slab_bytes;     /* how large a slab is asked for; 0: none yet */
@@ -55,8 +36,8 @@ typedef enum progress {
 
 /* Whether the open batch can take one more record, by the rules of batches, of ids and of dimensions: a record that is
  * out of line must not spoil the batch of others. */
-static bool
-goes_into(const vmx_writer *writer, const vmx_batch *batch, const record *r, const vmx_batch *before)
+static inline bool
+goes_into(const vmx_writer *writer, const vmx_batch *batch, const vmx_measured *r, const vmx_batch *before)
 {
     size_t size = batch->size_bytes + r->bytes + writer->overhead_bytes;
     return vmx_batch_has_place(batch) && batch->count < writer->options.batch_vectors &&
@@ -73,7 +54,7 @@ line_is_full(const vmx_writer *writer)
 
 /* What is still needed of the budget for the record; 0: nothing. */
 static size_t
-needed_bytes(const vmx_writer *writer, taking *t, const record *r)
+needed_bytes(const vmx_writer *writer, taking *t, const vmx_measured *r)
 {
     const vmx_batch *batch = writer->locked.open;
     size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
@@ -88,7 +69,7 @@ needed_bytes(const vmx_writer *writer, taking *t, const record *r)
 }
 
 static bool
-open_batch_locked(vmx_writer *writer, taking *t, const record *r)
+open_batch_locked(vmx_writer *writer, taking *t, const vmx_measured *r)
 {
     size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
     vmx_batch *batch = vmx_batch_new(writer->parts.memory, &r->row, max_vectors, max_bytes, t->lender != NULL);
@@ -112,7 +93,7 @@ open_batch_locked(vmx_writer *writer, taking *t, const record *r)
 
 /* Uses what was reserved: a batch, if there is none open, and a slab. */
 static bool
-make_room_locked(vmx_writer *writer, taking *t, const record *r)
+make_room_locked(vmx_writer *writer, taking *t, const vmx_measured *r)
 {
     if (writer->locked.open == NULL && !open_batch_locked(writer, t, r))
         return false;
@@ -123,27 +104,25 @@ make_room_locked(vmx_writer *writer, taking *t, const record *r)
     return true;
 }
 
-static bool
-append_locked(vmx_writer *writer, taking *t, const record *r, vmx_ids_slot *slot)
+static inline bool
+append_locked(vmx_writer *writer, taking *t, const vmx_measured *r, vmx_ids_slot *slot)
 {
     vmx_batch *batch = writer->locked.open;
     if (slot->batch != NULL && !vmx_batch_follow(slot->batch, batch))
         return false;
     vmx_ids_set(&writer->locked.ids, slot, r->id_hash, batch);
-    vmx_batch_append(batch, writer->codec, &r->row, t->lender, r->id_hash, t->now_us);
+    vmx_batch_append(batch, writer->codec, r, t->lender, t->now_us);
     writer->locked.account.taken++;
     if (batch->count == 1 && writer->options.linger_ms >= 0)
         t->linger_us = batch->linger_us = vmx_deadline_us(t->now_us, writer->options.linger_ms);
     return true;
 }
 
-/* Takes one record, for whose id there is room. Nothing but it changes the table of ids meanwhile, so the id's slot is
- * looked for once. */
+/* For a record that finds no room in the open batch as it is. `fits`: the batch may have it nevertheless. */
 static progress
-take_locked(vmx_writer *writer, taking *t, const record *r, size_t *needed, bool *closed_one)
+find_room_locked(vmx_writer *writer, taking *t, const vmx_measured *r, bool fits, size_t *needed, bool *closed_one)
 {
-    vmx_ids_slot *slot = vmx_ids_seek(&writer->locked.ids, r->id_hash);
-    if (writer->locked.open != NULL && !goes_into(writer, writer->locked.open, r, slot->batch)) {
+    if (writer->locked.open != NULL && !fits) {
         *closed_one = writer->locked.open->count > 0;
         if (!vmx_writer_close_batch_locked(writer))
             return OUT_OF_MEMORY;
@@ -153,8 +132,22 @@ take_locked(vmx_writer *writer, taking *t, const record *r, size_t *needed, bool
     *needed = needed_bytes(writer, t, r);
     if (*needed > t->reserved_bytes)
         return NEEDS_MEMORY;
-    if (*needed > 0 && !make_room_locked(writer, t, r))
-        return OUT_OF_MEMORY;
+    return *needed == 0 || make_room_locked(writer, t, r) ? TAKEN : OUT_OF_MEMORY;
+}
+
+/* Takes one record, for whose id there is room. Nothing but it changes the table of ids meanwhile, so the id's slot is
+ * looked for once. */
+static inline progress
+take_locked(vmx_writer *writer, taking *t, const vmx_measured *r, size_t *needed, bool *closed_one)
+{
+    vmx_ids_slot *slot = vmx_ids_seek(&writer->locked.ids, r->id_hash);
+    const vmx_batch *open = writer->locked.open;
+    bool fits = open != NULL && goes_into(writer, open, r, slot->batch);
+    if (!fits || !vmx_batch_has_room(open, r->copied_bytes)) {
+        progress made = find_room_locked(writer, t, r, fits, needed, closed_one);
+        if (made != TAKEN)
+            return made;
+    }
     return append_locked(writer, t, r, slot) ? TAKEN : OUT_OF_MEMORY;
 }
 
@@ -162,19 +155,20 @@ take_locked(vmx_writer *writer, taking *t, const record *r, size_t *needed, bool
 static progress
 take_run_locked(vmx_writer *writer, taking *t, size_t *needed, bool *closed_one)
 {
+    vmx_run *run = &t->run;
     progress made = TAKEN;
     if (writer->locked.closed)
         return CLOSED;
     if (writer->locked.unread >= MAX_UNREAD)
         return NEEDS_READER;
-    if (!vmx_ids_reserve(&writer->locked.ids, t->count - t->next))
+    if (!vmx_ids_reserve(&writer->locked.ids, run->count - run->next))
         return OUT_OF_MEMORY;
-    for (size_t i = t->next; i < t->count; i++)
-        vmx_ids_prefetch(&writer->locked.ids, t->run[i].id_hash);
+    for (size_t i = run->next; i < run->count; i++)
+        vmx_ids_prefetch(&writer->locked.ids, run->records[i].id_hash);
     t->now_us = vmx_writer_now(writer);
-    while (made == TAKEN && t->next < t->count && !*closed_one) {
-        made = take_locked(writer, t, &t->run[t->next], needed, closed_one);
-        t->next += made == TAKEN;
+    while (made == TAKEN && run->next < run->count && !*closed_one) {
+        made = take_locked(writer, t, &run->records[run->next], needed, closed_one);
+        run->next += made == TAKEN;
     }
     return made;
 }
@@ -293,7 +287,7 @@ take_run(taking *t, vmx_error *error)
 {
     vmx_writer *writer = t->writer;
     vmx_status status = VMX_OK;
-    while (t->next < t->count && status == VMX_OK) {
+    while (t->run.next < t->run.count && status == VMX_OK) {
         size_t needed = 0;
         bool closed_one = false;
         pthread_mutex_lock(&writer->lock);
@@ -315,77 +309,16 @@ take_run(taking *t, vmx_error *error)
     return status;
 }
 
-static vmx_status
-check_size(const vmx_writer *writer, const record *r, size_t i, vmx_error *error)
-{
-    size_t size = r->bytes + writer->overhead_bytes, max_bytes = writer->options.batch_bytes;
-    if (size <= max_bytes)
-        return VMX_OK;
-    return vmx_error_set(error, VMX_ERR_TOO_LARGE,
-                         "put: vector %zu takes %zu bytes; a batch takes at most %zu (upsert.max.bytes)", i, size,
-                         max_bytes);
-}
-
-/* The name is only made for a vector that fails. */
-static vmx_status
-measure(const vmx_writer *writer, const vmx_vector *vector, size_t i, vmx_arena *scratch, vmx_row *row,
-        vmx_error *error)
-{
-    if (writer->codec->measure(&writer->target, vector, "", scratch, row, NULL) == VMX_OK)
-        return VMX_OK;
-    char what[sizeof WHAT + VMX_DECIMAL_DIGITS] = WHAT;
-    what[sizeof WHAT - 1 + vmx_decimal_write(i, what + sizeof WHAT - 1)] = '\0';
-    return writer->codec->measure(&writer->target, vector, what, scratch, row, error);
-}
-
-static vmx_status
-prepare(const taking *t, const vmx_vector *vector, size_t i, vmx_arena *scratch, record *r, vmx_error *error)
-{
-    const vmx_writer *writer = t->writer;
-    vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
-    if (status == VMX_OK)
-        status = measure(writer, vector, i, scratch, &r->row, error);
-    if (status != VMX_OK)
-        return status;
-    r->bytes = vmx_row_bytes(&r->row);
-    r->copied_bytes = vmx_batch_copied_bytes(&r->row, t->lender);
-    r->id_hash = vmx_ids_hash(&writer->locked.ids, vector->id);
-    return check_size(writer, r, i, error);
-}
-
-/* Prepares records from `i` on: a run of them, or those before a bad one. */
-static vmx_status
-prepare_run(taking *t, const vmx_record_source *source, size_t i, vmx_arena *scratch, vmx_error *error)
-{
-    size_t limit = source->at_once < source->count - i ? source->at_once : source->count - i;
-    size_t metadata_bytes = 0;
-    vmx_status status = VMX_OK;
-    vmx_arena_rewind(scratch);
-    t->next = t->count = 0;
-    while (t->count < limit && metadata_bytes <= RUN_METADATA_BYTES) {
-        vmx_vector vector;
-        size_t at = i + t->count;
-        status = source->at(source, at, &vector, error);
-        if (status == VMX_OK)
-            status = prepare(t, &vector, source->first + at, scratch, &t->run[t->count], error);
-        if (status != VMX_OK)
-            break;
-        metadata_bytes += vector.metadata.len;
-        t->count++;
-    }
-    return status;
-}
-
 vmx_status
 vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_block *lender, int64_t timeout_ms,
                     size_t *taken, vmx_error *error)
 {
     if (vmx_forked())
         return vmx_error_set(error, VMX_ERR_FORKED, "put: this process was forked; spawn, do not fork");
-    vmx_arena scratch = {0};
     vmx_status status = VMX_OK;
     size_t i = 0;
     taking t;
+    vmx_run_init(&t.run);
     t.writer = writer;
     t.lender = lender;
     t.reserved_bytes = t.slab_bytes = 0;
@@ -394,14 +327,14 @@ vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_blo
     t.deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);
     vmx_memory_begin_filling(writer->parts.memory);
     while (i < source->count && status == VMX_OK) {
-        vmx_status sound = prepare_run(&t, source, i, &scratch, error);
+        vmx_status sound = vmx_run_prepare(&t.run, writer, source, i, lender, error);
         status = take_run(&t, error);
-        i += t.next;
+        i += t.run.next;
         if (status == VMX_OK)
             status = sound;
     }
     vmx_memory_end_filling(writer->parts.memory, t.reserved_bytes);
-    vmx_arena_reset(&scratch);
+    vmx_run_clear(&t.run);
     if (t.linger_us != VMX_NEVER)
         vmx_writer_arm(writer, t.linger_us);
     if (taken != NULL)
@@ -410,10 +343,10 @@ vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_blo
 }
 
 static vmx_status
-vector_at(const vmx_record_source *source, size_t i, vmx_vector *vector, vmx_error *error)
+vector_at(const vmx_record_source *source, size_t i, vmx_vector *room, const vmx_vector **vector, vmx_error *error)
 {
     (void)error;
-    vmx_vectors_at(source->data, i, vector);
+    *vector = vmx_vectors_item(source->data, i, room);
     return VMX_OK;
 }
 

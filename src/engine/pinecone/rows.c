@@ -138,6 +138,7 @@ read_record(const vmx_row_view *view, vmx_arena *arena, vmx_match *record)
 
 const vmx_row_codec vmx_pinecone_rows = {
     .method = "/VectorService/Upsert",
+    .framed = true,
     .measure = measure,
     .write_before = write_before,
     .write_after = write_after,

@@ -95,7 +95,7 @@ lend_block(lending *state, const vmx_slice *slice)
     return state->slices[i] = grpc_slice_new_with_user_data(writable(slice->data), slice->len, take_back, own);
 }
 
-static void
+static inline void
 lend_slice(lending *state, const vmx_slice *slice, grpc_slice *to)
 {
     size_t i = slice->block == state->blocks[0] ? 0 : 1;
@@ -104,7 +104,7 @@ lend_slice(lending *state, const vmx_slice *slice, grpc_slice *to)
     } else if (slice->block != state->blocks[i]) {
         *to = lend_block(state, slice);
     } else {
-        to->refcount = grpc_slice_ref(state->slices[i]).refcount;
+        *to = grpc_slice_ref(state->slices[i]);
         to->data.refcounted.bytes = writable(slice->data);
         to->data.refcounted.length = slice->len;
     }
@@ -150,11 +150,11 @@ vmx_grpc_lend(vmx_grpc_stream *stream, const vmx_message *message)
     grpc_slice_buffer *out = &stream->outgoing.data.raw.slice_buffer;
     vmx_grpc_reserve_slices(out, message->count);
     grpc_slice *to = out->slices;
-    for (const vmx_slice *slice = message->slices; slice < message->slices + message->count; slice++)
-        if (slice->len > 0) {
+    const vmx_slice *end = message->slices + message->count;
+    for (const vmx_slice *slice = message->slices; slice < end; slice++)
+        if (slice->len > 0)
             lend_slice(&state, slice, to++);
-            out->length += slice->len;
-        }
+    out->length += message->size_bytes;
     out->count = (size_t)(to - out->slices);
     close_loan(&state);
     return true;
