@@ -268,6 +268,15 @@ init_caller(vmx_client *client, uint64_t seed)
     vmx_pace_init(&caller->cancels, (uint32_t)vmx_config_int(config, "hedge.cancels.per.second"));
 }
 
+/* What may be received at once: replies that are held, as much again on its way, and what builds have reserved. */
+static void
+limit_received(vmx_client *client)
+{
+    int64_t builds = vmx_config_int(client->config, "memory.limit.bytes");
+    int64_t replies = vmx_config_int(client->config, "memory.reply.limit.bytes");
+    vmx_grpc_transport_limit(client->transport, (size_t)(builds + 2 * replies));
+}
+
 /* The threads of a transport of its own are a property; one that was given has its own clock. */
 static vmx_status
 open_transport(vmx_client *client, vmx_error *error)
@@ -280,6 +289,8 @@ open_transport(vmx_client *client, vmx_error *error)
         size_t io_threads = (size_t)vmx_config_int(client->config, "io.threads");
         client->host.driven = io_threads == 0;
         status = vmx_grpc_transport_new(io_threads, &client->transport, error);
+        if (status == VMX_OK)
+            limit_received(client);
     }
     client->caller.transport = client->transport;
     return status;

@@ -90,6 +90,8 @@ destroy(vmx_grpc_transport *transport, bool wait)
         vmx_grpc_loop_free((vmx_grpc_loop *)transport->base.loops[i]);
     if (transport->nowhere != NULL)
         grpc_channel_destroy(transport->nowhere);
+    if (transport->quota != NULL)
+        grpc_resource_quota_unref(transport->quota);
     pthread_cond_destroy(&transport->thread_ended);
     pthread_mutex_destroy(&transport->lock);
     vmx_buffer_free(&transport->system_roots);
@@ -336,4 +338,12 @@ vmx_grpc_transport_new(size_t io_threads, vmx_transport **out, vmx_error *error)
     }
     *out = &transport->base;
     return VMX_OK;
+}
+
+void
+vmx_grpc_transport_limit(vmx_transport *base, size_t received_bytes)
+{
+    vmx_grpc_transport *transport = (vmx_grpc_transport *)base;
+    transport->quota = grpc_resource_quota_create("vecmux");
+    grpc_resource_quota_resize(transport->quota, received_bytes);
 }
