@@ -19,33 +19,33 @@ void
 vmx_run_store_init(vmx_run_store *store)
 {
     *store = (vmx_run_store){0};
-    pthread_mutex_init(&store->lock, NULL);
+    vmx_lock_init(&store->lock);
 }
 
 vmx_run *
 vmx_run_store_take(vmx_run_store *store)
 {
-    pthread_mutex_lock(&store->lock);
+    vmx_lock_acquire(&store->lock);
     vmx_run *run = store->locked.idle;
     if (run != NULL) {
         store->locked.idle = run->next;
         store->locked.count--;
     }
-    pthread_mutex_unlock(&store->lock);
+    vmx_lock_release(&store->lock);
     return run != NULL ? run : vmx_calloc(1, sizeof *run);
 }
 
 void
 vmx_run_store_give(vmx_run_store *store, vmx_run *run)
 {
-    pthread_mutex_lock(&store->lock);
+    vmx_lock_acquire(&store->lock);
     bool keep = !store->locked.closed && store->locked.count < MAX_IDLE;
     if (keep) {
         run->next = store->locked.idle;
         store->locked.idle = run;
         store->locked.count++;
     }
-    pthread_mutex_unlock(&store->lock);
+    vmx_lock_release(&store->lock);
     if (!keep)
         free_run(run);
 }
@@ -53,12 +53,12 @@ vmx_run_store_give(vmx_run_store *store, vmx_run *run)
 void
 vmx_run_store_close(vmx_run_store *store)
 {
-    pthread_mutex_lock(&store->lock);
+    vmx_lock_acquire(&store->lock);
     vmx_run *run = store->locked.idle;
     store->locked.idle = NULL;
     store->locked.count = 0;
     store->locked.closed = true;
-    pthread_mutex_unlock(&store->lock);
+    vmx_lock_release(&store->lock);
     while (run != NULL) {
         vmx_run *next = run->next;
         free_run(run);
@@ -70,5 +70,5 @@ void
 vmx_run_store_destroy(vmx_run_store *store)
 {
     vmx_run_store_close(store);
-    pthread_mutex_destroy(&store->lock);
+    vmx_lock_destroy(&store->lock);
 }

@@ -5,14 +5,14 @@
 #ifndef VMX_API_RUN_STORE_H
 #define VMX_API_RUN_STORE_H
 
-#include <pthread.h>
+#include "core/lock.h"
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef struct vmx_run vmx_run;
 
 typedef struct vmx_run_store {
-    pthread_mutex_t lock;
+    vmx_lock lock;
     struct {
         vmx_run *idle; /* the latest first: its memory is still in the cache */
         size_t count;

@@ -18,12 +18,9 @@ vmx_host_init(vmx_host *host, const vmx_host_vtable *vtable, bool driven)
     atomic_init(&host->sleepers, 0);
     atomic_init(&host->closing, false);
     memset(&host->locked, 0, sizeof host->locked);
-    if (pthread_mutex_init(&host->lock, NULL) != 0)
+    if (!vmx_cond_init(&host->changed))
         return false;
-    if (!vmx_cond_init(&host->changed)) {
-        pthread_mutex_destroy(&host->lock);
-        return false;
-    }
+    vmx_lock_init(&host->lock);
     return true;
 }
 
@@ -31,7 +28,7 @@ void
 vmx_host_destroy(vmx_host *host)
 {
     pthread_cond_destroy(&host->changed);
-    pthread_mutex_destroy(&host->lock);
+    vmx_lock_destroy(&host->lock);
 }
 
 vmx_host *
@@ -51,7 +48,7 @@ vmx_host_release(vmx_host *host)
 bool
 vmx_host_add(vmx_host *host, vmx_op *op, bool nested)
 {
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     bool open =
         !atomic_load_explicit(&host->closing, memory_order_relaxed) || (nested && host->locked.running_count > 0);
     if (open) {
@@ -62,7 +59,7 @@ vmx_host_add(vmx_host *host, vmx_op *op, bool nested)
         host->locked.running = op;
         host->locked.running_count++;
     }
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     return open;
 }
 
@@ -82,7 +79,7 @@ take_drained_locked(vmx_host *host)
 void
 vmx_host_remove(vmx_host *host, vmx_op *op)
 {
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     if (op->run_prev != NULL)
         op->run_prev->run_next = op->run_next;
     else
@@ -91,7 +88,7 @@ vmx_host_remove(vmx_host *host, vmx_op *op)
         op->run_next->run_prev = op->run_prev;
     host->locked.running_count--;
     bool drained = take_drained_locked(host);
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     if (drained) {
         host->vtable->drained(host);
         vmx_host_changed(host);
@@ -101,10 +98,10 @@ vmx_host_remove(vmx_host *host, vmx_op *op)
 void
 vmx_host_close(vmx_host *host)
 {
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     atomic_store_explicit(&host->closing, true, memory_order_relaxed);
     bool drained = take_drained_locked(host);
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     if (drained)
         host->vtable->drained(host);
 }
@@ -113,7 +110,7 @@ void
 vmx_host_cancel_all(vmx_host *host)
 {
     vmx_op *chain = NULL;
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     for (vmx_op *op = host->locked.running; op != NULL; op = op->run_next) {
         if (op->cancel_chained)
             continue;
@@ -121,7 +118,7 @@ vmx_host_cancel_all(vmx_host *host)
         op->cancel_next = chain;
         chain = vmx_op_acquire(op);
     }
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     while (chain != NULL) {
         vmx_op *op = chain;
         chain = op->cancel_next;
@@ -141,9 +138,9 @@ bool
 vmx_host_wait_idle(vmx_host *host, uint64_t deadline_us)
 {
     for (;;) {
-        pthread_mutex_lock(&host->lock);
+        vmx_lock_acquire(&host->lock);
         bool idle = is_idle(host);
-        pthread_mutex_unlock(&host->lock);
+        vmx_lock_release(&host->lock);
         if (idle)
             return true;
         if (host->vtable->now(host) >= deadline_us)
@@ -155,9 +152,9 @@ vmx_host_wait_idle(vmx_host *host, uint64_t deadline_us)
 size_t
 vmx_host_running_count(vmx_host *host)
 {
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     size_t count = host->locked.running_count;
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     return count;
 }
 
@@ -175,7 +172,7 @@ vmx_host_describe_running(vmx_host *host, char *text, size_t size)
     const char *names[32];
     size_t counts[32];
     size_t kinds = 0;
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     for (vmx_op *op = host->locked.running; op != NULL; op = op->run_next) {
         size_t i = 0;
         while (i < kinds && names[i] != op->name)
@@ -187,7 +184,7 @@ vmx_host_describe_running(vmx_host *host, char *text, size_t size)
         if (i < kinds)
             counts[i]++;
     }
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     size_t len = 0;
     text[0] = '\0';
     for (size_t i = 0; i < kinds; i++)
@@ -199,12 +196,12 @@ static size_t
 drive_locked(vmx_host *host, uint64_t deadline_us)
 {
     host->locked.driving = true;
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     vmx_host *outer = driving_here;
     driving_here = host;
     size_t events = host->vtable->drive(host, deadline_us);
     driving_here = outer;
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     host->locked.driving = false;
     if (atomic_load(&host->sleepers) > 1)
         pthread_cond_broadcast(&host->changed);
@@ -216,17 +213,17 @@ vmx_host_drive(vmx_host *host, uint64_t deadline_us, bool (*done)(void *arg), vo
 {
     size_t events = 0;
     atomic_fetch_add(&host->sleepers, 1);
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     if (done == NULL || !done(arg)) {
         if (host->driven && !host->locked.driving && !host->locked.drained)
             events = drive_locked(host, deadline_us);
         else
-            vmx_cond_wait(&host->changed, &host->lock, deadline_us);
+            vmx_lock_wait(&host->lock, &host->changed, deadline_us);
     }
     bool owed = host->locked.owed && !host->locked.driving;
     if (owed)
         host->locked.owed = false;
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     atomic_fetch_sub(&host->sleepers, 1);
     if (owed)
         host->vtable->drained(host);
@@ -237,12 +234,12 @@ void
 vmx_host_stop_driving(vmx_host *host)
 {
     atomic_fetch_add(&host->sleepers, 1);
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     while (host->locked.driving) {
         host->vtable->wake(host);
-        vmx_cond_wait(&host->changed, &host->lock, VMX_NEVER);
+        vmx_lock_wait(&host->lock, &host->changed, VMX_NEVER);
     }
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     atomic_fetch_sub(&host->sleepers, 1);
 }
 
@@ -252,10 +249,10 @@ vmx_host_changed(vmx_host *host)
     size_t own = driving_here == host ? 1 : 0;
     if (atomic_load(&host->sleepers) <= own)
         return;
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     bool wake = host->locked.driving && own == 0;
     pthread_cond_broadcast(&host->changed);
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
     if (wake)
         host->vtable->wake(host);
 }

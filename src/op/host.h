@@ -5,12 +5,13 @@
 #ifndef VMX_OP_HOST_H
 #define VMX_OP_HOST_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vecmux/op.h>
+
+#include "core/lock.h"
 
 typedef struct vmx_host vmx_host;
 
@@ -34,7 +35,7 @@ struct vmx_host {
     _Atomic size_t refs;
     _Atomic bool closing;    /* no operation starts any more; written under the lock */
     _Atomic size_t sleepers; /* threads inside vmx_host_drive or vmx_host_wait_idle */
-    pthread_mutex_t lock;
+    vmx_lock lock;
     pthread_cond_t changed;
     struct {
         vmx_op *running; /* newest first */

@@ -17,7 +17,7 @@ struct vmx_queue {
     vmx_host *host;
     vmx_queue *prev, *next; /* in the host's list; host lock */
     int fd;
-    pthread_mutex_t lock;
+    vmx_lock lock;
     pthread_cond_t changed;
     struct {
         vmx_op *head, *tail;
@@ -47,40 +47,40 @@ static void
 list(vmx_queue *queue)
 {
     vmx_host *host = queue->host;
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     queue->next = host->locked.queues;
     if (queue->next != NULL)
         queue->next->prev = queue;
     host->locked.queues = queue;
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
 }
 
 static void
 unlist(vmx_queue *queue)
 {
     vmx_host *host = queue->host;
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     if (queue->prev != NULL)
         queue->prev->next = queue->next;
     else
         host->locked.queues = queue->next;
     if (queue->next != NULL)
         queue->next->prev = queue->prev;
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
 }
 
 void
 vmx_queue_read(vmx_host *host, vmx_queue_figures *figures)
 {
     *figures = (vmx_queue_figures){0};
-    pthread_mutex_lock(&host->lock);
+    vmx_lock_acquire(&host->lock);
     for (vmx_queue *queue = host->locked.queues; queue != NULL; queue = queue->next) {
-        pthread_mutex_lock(&queue->lock);
+        vmx_lock_acquire(&queue->lock);
         figures->queues++;
         figures->events += queue->locked.count;
-        pthread_mutex_unlock(&queue->lock);
+        vmx_lock_release(&queue->lock);
     }
-    pthread_mutex_unlock(&host->lock);
+    vmx_lock_release(&host->lock);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ queue_init(vmx_queue *queue, vmx_host *host, vmx_error *error)
         close(queue->fd);
         return vmx_error_no_memory(error);
     }
-    pthread_mutex_init(&queue->lock, NULL);
+    vmx_lock_init(&queue->lock);
     atomic_init(&queue->refs, 1);
     queue->host = vmx_host_acquire(host);
     list(queue);
@@ -133,7 +133,7 @@ vmx_queue_release(vmx_queue *queue)
     unlist(queue);
     close(queue->fd);
     pthread_cond_destroy(&queue->changed);
-    pthread_mutex_destroy(&queue->lock);
+    vmx_lock_destroy(&queue->lock);
     vmx_host_release(queue->host);
     vmx_dealloc(queue);
 }
@@ -212,10 +212,10 @@ call_wakeup(vmx_queue *queue, void (*wakeup)(void *user), void *user)
     wakeup(user);
     vmx_callback_leave();
     waking_here = outer;
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     queue->locked.wakeups_running--;
     pthread_cond_broadcast(&queue->changed);
-    pthread_mutex_unlock(&queue->lock);
+    vmx_lock_release(&queue->lock);
 }
 
 /* Tells whoever waits that the queue was filled. */
@@ -224,7 +224,7 @@ announce(vmx_queue *queue)
 {
     void (*wakeup)(void *user) = NULL;
     void *user = NULL;
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     signal_locked(queue);
     if (queue->locked.pollers == 1)
         pthread_cond_signal(&queue->changed);
@@ -236,7 +236,7 @@ announce(vmx_queue *queue)
         queue->locked.wakeups_running++;
     }
     queue->locked.was_empty = false;
-    pthread_mutex_unlock(&queue->lock);
+    vmx_lock_release(&queue->lock);
     if (wakeup != NULL)
         call_wakeup(queue, wakeup, user);
     vmx_queue_release(queue);
@@ -267,7 +267,7 @@ vmx_queue_end_round(void)
 void
 vmx_queue_push(vmx_queue *queue, vmx_op *op)
 {
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     bool dropped = op->detached || queue->locked.freed;
     bool filled = !dropped && filled_here != queue;
     if (filled)
@@ -276,7 +276,7 @@ vmx_queue_push(vmx_queue *queue, vmx_op *op)
         queue->locked.was_empty |= queue->locked.head == NULL;
         link_locked(queue, op);
     }
-    pthread_mutex_unlock(&queue->lock); /* from here on another thread may free the op */
+    vmx_lock_release(&queue->lock); /* from here on another thread may free the op */
     if (dropped && op->queue_owns)
         vmx_op_release(op);
     if (!filled)
@@ -290,13 +290,13 @@ vmx_queue_push(vmx_queue *queue, vmx_op *op)
 void
 vmx_queue_detach(vmx_queue *queue, vmx_op *op)
 {
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     op->detached = true;
     if (op->queued) {
         unlink_locked(queue, op);
         signal_locked(queue);
     }
-    pthread_mutex_unlock(&queue->lock);
+    vmx_lock_release(&queue->lock);
 }
 
 void
@@ -304,11 +304,11 @@ vmx_queue_wake(vmx_queue *queue)
 {
     if (vmx_forked())
         return;
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     queue->locked.woken = true;
     signal_locked(queue);
     pthread_cond_broadcast(&queue->changed);
-    pthread_mutex_unlock(&queue->lock);
+    vmx_lock_release(&queue->lock);
     vmx_host_changed(queue->host);
 }
 
@@ -319,22 +319,22 @@ static bool
 poll_ready(void *arg)
 {
     vmx_queue *queue = arg;
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     bool ready = queue->locked.head != NULL || queue->locked.woken;
-    pthread_mutex_unlock(&queue->lock);
+    vmx_lock_release(&queue->lock);
     return ready;
 }
 
 static void
 wait_for_push(vmx_queue *queue, uint64_t deadline_us)
 {
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     queue->locked.pollers++;
     bool in_time = true;
     while (in_time && queue->locked.head == NULL && !queue->locked.woken)
-        in_time = vmx_cond_wait(&queue->changed, &queue->lock, deadline_us);
+        in_time = vmx_lock_wait(&queue->lock, &queue->changed, deadline_us);
     queue->locked.pollers--;
-    pthread_mutex_unlock(&queue->lock);
+    vmx_lock_release(&queue->lock);
 }
 
 static void
@@ -357,12 +357,12 @@ vmx_queue_poll(vmx_queue *queue, vmx_event *events, size_t max, int64_t timeout_
         drive_until_ready(queue, deadline_us);
     else if (timeout_ms > 0)
         wait_for_push(queue, deadline_us);
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     size_t count = take_locked(queue, events, max);
     if (count == 0)
         queue->locked.woken = false;
     signal_locked(queue);
-    pthread_mutex_unlock(&queue->lock);
+    vmx_lock_release(&queue->lock);
     return count;
 }
 
@@ -372,10 +372,10 @@ int
 vmx_queue_fd(const vmx_queue *queue)
 {
     vmx_queue *mutable = (vmx_queue *)queue;
-    pthread_mutex_lock(&mutable->lock);
+    vmx_lock_acquire(&mutable->lock);
     mutable->locked.watched = true;
     signal_locked(mutable);
-    pthread_mutex_unlock(&mutable->lock);
+    vmx_lock_release(&mutable->lock);
     return queue->fd;
 }
 
@@ -383,12 +383,12 @@ void
 vmx_queue_set_wakeup(vmx_queue *queue, void (*wakeup)(void *user), void *user)
 {
     size_t own = waking_here == queue ? 1 : 0;
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     queue->locked.wakeup = wakeup;
     queue->locked.wakeup_user = user;
     while (queue->locked.wakeups_running > own)
-        vmx_cond_wait(&queue->changed, &queue->lock, VMX_NEVER);
-    pthread_mutex_unlock(&queue->lock);
+        vmx_lock_wait(&queue->lock, &queue->changed, VMX_NEVER);
+    vmx_lock_release(&queue->lock);
 }
 
 void
@@ -396,7 +396,7 @@ vmx_queue_free(vmx_queue *queue)
 {
     if (queue == NULL || vmx_forked())
         return;
-    pthread_mutex_lock(&queue->lock);
+    vmx_lock_acquire(&queue->lock);
     queue->locked.freed = true;
     queue->locked.wakeup = NULL;
     vmx_op *owned = NULL;
@@ -408,7 +408,7 @@ vmx_queue_free(vmx_queue *queue)
             owned = op;
         }
     }
-    pthread_mutex_unlock(&queue->lock);
+    vmx_lock_release(&queue->lock);
     while (owned != NULL) {
         vmx_op *op = owned;
         owned = op->queue_next;

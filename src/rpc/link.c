@@ -45,12 +45,12 @@ static void
 on_closed(vmx_link *link)
 {
     vmx_pool *pool = link->pool;
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     unlist_locked(link);
     link->closed = true;
     bool idle = link->in_flight == 0;
     bool last = pool->locked.open == 0 && pool->locked.closed;
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     if (idle)
         vmx_dealloc(link);
     if (last)
@@ -96,14 +96,14 @@ on_state(void *user, vmx_channel_state state)
         return;
     }
     vmx_link *idle = NULL;
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     vmx_state_change change = change_state_locked(link, state);
     if (state == VMX_CHANNEL_READY) {
         on_ready_locked(link);
         idle = take_over_locked(link);
     }
     bool connect = state == VMX_CHANNEL_IDLE && !link->closing;
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     vmx_report_state(pool, &change);
     if (idle != NULL)
         vmx_link_close(idle);
@@ -124,22 +124,22 @@ vmx_link_open(vmx_pool *pool, size_t place, vmx_link **out, vmx_error *error)
     vmx_channel_options options = pool->options.channel;
     options.on_state = on_state;
     options.user = link;
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     options.target = pool->options.targets[pool->locked.next_target++ % pool->options.target_count];
     link->target = options.target;
     link->expires_us = expiry_locked(pool);
     link->next = pool->locked.all;
     pool->locked.all = link;
     pool->locked.open++;
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     vmx_status status = pool->transport->vtable->channel_open(pool->transport, &options, &link->channel, error);
     if (status == VMX_OK) {
         *out = link;
         return VMX_OK;
     }
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     unlist_locked(link);
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     vmx_dealloc(link);
     return status;
 }

@@ -5,8 +5,7 @@
 #ifndef VMX_RPC_LINK_H
 #define VMX_RPC_LINK_H
 
-#include <pthread.h>
-
+#include "core/lock.h"
 #include "core/random.h"
 #include "rpc/pool.h"
 
@@ -41,7 +40,7 @@ typedef struct vmx_place {
 struct vmx_pool {
     vmx_transport *transport;
     vmx_pool_options options;
-    pthread_mutex_t lock;
+    vmx_lock lock;
     struct {
         vmx_pool_waiter *head, *tail;
         vmx_gate gate;

@@ -139,9 +139,9 @@ vmx_pool_serve(vmx_pool *pool)
 {
     for (;;) {
         vmx_ticket ticket = {0};
-        pthread_mutex_lock(&pool->lock);
+        vmx_lock_acquire(&pool->lock);
         vmx_pool_waiter *waiter = next_grant_locked(pool, &ticket);
-        pthread_mutex_unlock(&pool->lock);
+        vmx_lock_release(&pool->lock);
         if (waiter == NULL)
             return;
         waiter->granted(waiter, ticket);
@@ -156,14 +156,14 @@ vmx_pool_acquire(vmx_pool *pool, vmx_pool_waiter *waiter, uint64_t now_us)
     vmx_ticket ticket = {0};
     if (pool->options.max_age_ms > 0)
         vmx_pool_renew(pool, now_us);
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     bool in_line = pool->locked.head != NULL && !(waiter->fail_fast && all_failing_locked(pool) != NULL);
     vmx_link *link = in_line ? NULL : choose_locked(pool, waiter, now_us);
     if (link != NULL)
         ticket = take_locked(pool, link);
     else
         enqueue_locked(pool, waiter);
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     return ticket;
 }
 
@@ -171,22 +171,22 @@ vmx_ticket
 vmx_pool_acquire_other(vmx_pool *pool, const vmx_link *not_this, uint64_t now_us)
 {
     vmx_ticket ticket = {0};
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     vmx_link *link = pool->locked.head == NULL ? choose_ready_locked(pool, not_this, now_us) : NULL;
     if (link != NULL)
         ticket = take_locked(pool, link);
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     return ticket;
 }
 
 bool
 vmx_pool_abandon(vmx_pool *pool, vmx_pool_waiter *waiter)
 {
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     bool was_queued = waiter->queued;
     if (was_queued)
         dequeue_locked(pool, waiter);
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     return was_queued;
 }
 
@@ -221,7 +221,7 @@ vmx_pool_release(vmx_pool *pool, vmx_ticket ticket, vmx_ticket_report report)
 {
     vmx_link *link = ticket.link;
     vmx_release_news news = {.place = link->place};
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     link->in_flight--;
     pool->locked.probing = false;
     news.old_limit = pool->locked.gate.limit;
@@ -232,7 +232,7 @@ vmx_pool_release(vmx_pool *pool, vmx_ticket ticket, vmx_ticket_report report)
     bool done = vmx_link_is_done_locked(link);
     bool closed = link->closed && link->in_flight == 0;
     bool waiting = pool->locked.head != NULL;
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     vmx_report_release(pool, &news);
     if (done)
         vmx_link_close(link);
@@ -261,18 +261,18 @@ take_expired_locked(vmx_pool *pool, uint64_t now_us)
 void
 vmx_pool_renew(vmx_pool *pool, uint64_t now_us)
 {
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     vmx_link *old = take_expired_locked(pool, now_us);
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     vmx_link *successor = NULL;
     if (old == NULL || vmx_link_open(pool, old->place, &successor, NULL) != VMX_OK)
         return;
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     bool closed = pool->locked.closed;
     successor->closing = closed;
     if (!closed)
         pool->places[old->place].successor = successor;
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     if (closed)
         vmx_link_close(successor);
     else
@@ -301,7 +301,7 @@ vmx_pool_new(vmx_transport *transport, const vmx_pool_options *options, vmx_pool
         return vmx_error_no_memory(error);
     pool->transport = transport;
     pool->options = *options;
-    pthread_mutex_init(&pool->lock, NULL);
+    vmx_lock_init(&pool->lock);
     vmx_gate_init(&pool->locked.gate, options->adaptive);
     vmx_random_seed(&pool->locked.random, options->random_seed);
     vmx_status status = open_links(pool, error);
@@ -316,14 +316,14 @@ vmx_pool_new(vmx_transport *transport, const vmx_pool_options *options, vmx_pool
 static vmx_link *
 take_unclosed(vmx_pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     pool->locked.closed = true;
     vmx_link *link = pool->locked.all;
     while (link != NULL && (link->closing || link->channel == NULL))
         link = link->next;
     if (link != NULL)
         link->closing = true;
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     return link;
 }
 
@@ -338,7 +338,7 @@ vmx_pool_close(vmx_pool *pool)
 void
 vmx_pool_free(vmx_pool *pool)
 {
-    pthread_mutex_destroy(&pool->lock);
+    vmx_lock_destroy(&pool->lock);
     vmx_dealloc(pool);
 }
 
@@ -348,12 +348,12 @@ void
 vmx_pool_note_failure(vmx_pool *pool, vmx_str text)
 {
     int len = (int)(text.len < VMX_FAILURE_SIZE ? text.len : VMX_FAILURE_SIZE - 1);
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     pool->locked.probing = false;
     bool is_news = !pool->locked.knows_why;
     pool->locked.knows_why = true;
     snprintf(pool->locked.failure, VMX_FAILURE_SIZE, "%.*s", len, text.ptr != NULL ? text.ptr : "");
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     if (is_news)
         vmx_report_connect_failure(pool, text);
 }
@@ -361,9 +361,9 @@ vmx_pool_note_failure(vmx_pool *pool, vmx_str text)
 void
 vmx_pool_last_failure(vmx_pool *pool, char *text, size_t size)
 {
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     snprintf(text, size, "%s", pool->locked.knows_why ? pool->locked.failure : "");
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
 }
 
 size_t
@@ -387,7 +387,7 @@ vmx_pool_info(vmx_pool *pool, size_t i, uint64_t now_us, vmx_channel_info *info)
     if (i >= pool->count)
         return false;
     const vmx_place *place = &pool->places[i];
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     vmx_channel_info ours = {
         .state = VMX_CHANNEL_CLOSED,
         .calls_started = place->started,
@@ -396,7 +396,7 @@ vmx_pool_info(vmx_pool *pool, size_t i, uint64_t now_us, vmx_channel_info *info)
     };
     if (!pool->locked.closed)
         read_link_locked(place->link, now_us, &ours);
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     vmx_sized_write(info, &ours, sizeof ours);
     return true;
 }
@@ -404,18 +404,18 @@ vmx_pool_info(vmx_pool *pool, size_t i, uint64_t now_us, vmx_channel_info *info)
 void
 vmx_pool_read(vmx_pool *pool, vmx_pool_figures *figures)
 {
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     *figures = (vmx_pool_figures){.gate_limit = pool->locked.gate.limit, .in_flight = pool->locked.gate.in_flight};
     for (const vmx_pool_waiter *waiter = pool->locked.head; waiter != NULL; waiter = waiter->next)
         figures->waiting++;
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
 }
 
 double
 vmx_pool_limit(vmx_pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    vmx_lock_acquire(&pool->lock);
     double limit = pool->locked.gate.limit;
-    pthread_mutex_unlock(&pool->lock);
+    vmx_lock_release(&pool->lock);
     return limit;
 }

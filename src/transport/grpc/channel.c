@@ -153,7 +153,7 @@ static void
 unref_and_unlock(vmx_grpc_channel *channel)
 {
     bool last = --channel->refs == 0;
-    pthread_mutex_unlock(&channel->lock);
+    vmx_lock_release(&channel->lock);
     if (!last)
         return;
     while (channel->idle != NULL) {
@@ -163,7 +163,7 @@ unref_and_unlock(vmx_grpc_channel *channel)
     }
     vmx_grpc_headers_unref(channel->headers);
     vmx_grpc_transport *transport = (vmx_grpc_transport *)channel->base.transport;
-    pthread_mutex_destroy(&channel->lock);
+    vmx_lock_destroy(&channel->lock);
     vmx_dealloc(channel);
     vmx_grpc_transport_leave(transport);
 }
@@ -205,7 +205,7 @@ on_watch(vmx_grpc_tag *tag, bool ok)
     vmx_grpc_channel *channel = VMX_GRPC_OWNER(vmx_grpc_channel, watch_tag, tag);
     if (channel->channel == NULL) {
         channel->on_state(channel->user, VMX_CHANNEL_CLOSED);
-        pthread_mutex_lock(&channel->lock);
+        vmx_lock_acquire(&channel->lock);
         unref_and_unlock(channel);
         return 1;
     }
@@ -253,7 +253,7 @@ vmx_grpc_channel_open(vmx_transport *base, const vmx_channel_options *options, v
     channel->receive_limit_bytes = (size_t)options->receive_limit_bytes;
     channel->watched = GRPC_CHANNEL_IDLE;
     channel->refs = 1;
-    pthread_mutex_init(&channel->lock, NULL);
+    vmx_lock_init(&channel->lock);
     *out = &channel->base;
     watch(channel);
     return VMX_OK;
@@ -295,7 +295,7 @@ find_method(vmx_grpc_channel *channel, const char *name)
 vmx_grpc_stream *
 vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const vmx_stream_options *options, void **handle)
 {
-    pthread_mutex_lock(&channel->lock);
+    vmx_lock_acquire(&channel->lock);
     vmx_grpc_stream *stream = channel->idle;
     if (stream != NULL) {
         channel->idle = stream->next;
@@ -311,14 +311,14 @@ vmx_grpc_channel_take_stream(vmx_grpc_channel *channel, const vmx_stream_options
         stream->link = NULL;
         stream->headers = vmx_grpc_headers_take(&channel->headers, options);
     }
-    pthread_mutex_unlock(&channel->lock);
+    vmx_lock_release(&channel->lock);
     return stream;
 }
 
 void
 vmx_grpc_channel_give_stream(vmx_grpc_channel *channel, vmx_grpc_stream *stream)
 {
-    pthread_mutex_lock(&channel->lock);
+    vmx_lock_acquire(&channel->lock);
     if (channel->idle_count < VMX_GRPC_IDLE_STREAMS) {
         stream->next = channel->idle;
         channel->idle = stream;

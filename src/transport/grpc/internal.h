@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "core/buffer.h"
+#include "core/lock.h"
 #include "core/sync.h"
 #include "core/tsan.h"
 #include "transport/timer_heap.h"
@@ -52,7 +53,7 @@ struct vmx_grpc_loop {
     vmx_timer due_timer; /* of the earliest stream->due_us, or before */
     vmx_grpc_tag due_tag;
 
-    pthread_mutex_t lock;
+    vmx_lock lock;
     /* under lock */
     vmx_timer_heap timers;
     /* When the thread in the queue wakes up by itself; 0: it is awake, or will be at once. It says itself that it is awake
@@ -152,7 +153,7 @@ struct vmx_grpc_channel {
     size_t receive_limit_bytes;
     grpc_connectivity_state watched; /* home's thread */
 
-    pthread_mutex_t lock;
+    vmx_lock lock;
     /* under lock */
     size_t refs;           /* its streams, and 1 until the watch has ended */
     vmx_grpc_stream *idle; /* structs for the next streams */

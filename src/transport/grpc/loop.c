@@ -121,9 +121,9 @@ void
 vmx_grpc_timer_set(vmx_loop *base, vmx_timer *timer, uint64_t due_us)
 {
     vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
-    pthread_mutex_lock(&loop->lock);
+    vmx_lock_acquire(&loop->lock);
     bool too_late = vmx_grpc_timer_set_locked(loop, timer, due_us);
-    pthread_mutex_unlock(&loop->lock);
+    vmx_lock_release(&loop->lock);
     if (too_late)
         interrupt(loop);
 }
@@ -132,11 +132,11 @@ bool
 vmx_grpc_timer_cancel(vmx_loop *base, vmx_timer *timer)
 {
     vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
-    pthread_mutex_lock(&loop->lock);
+    vmx_lock_acquire(&loop->lock);
     bool armed = timer->armed;
     if (armed)
         vmx_timer_heap_remove(&loop->timers, timer);
-    pthread_mutex_unlock(&loop->lock);
+    vmx_lock_release(&loop->lock);
     return armed;
 }
 
@@ -165,7 +165,7 @@ static vmx_timer *
 take_due(vmx_grpc_loop *loop, uint64_t deadline_us, round_start *start)
 {
     uint64_t now_us = vmx_monotonic_us();
-    pthread_mutex_lock(&loop->lock);
+    vmx_lock_acquire(&loop->lock);
     vmx_timer *first = loop->timers.first;
     bool due = first != NULL && first->due_us <= now_us;
     if (due) {
@@ -175,7 +175,7 @@ take_due(vmx_grpc_loop *loop, uint64_t deadline_us, round_start *start)
         atomic_store_explicit(&loop->sleep_until_us, start->sleep_until_us, memory_order_relaxed);
         start->waiting = vmx_grpc_take_waiting_locked(loop);
     }
-    pthread_mutex_unlock(&loop->lock);
+    vmx_lock_release(&loop->lock);
     return due ? first : NULL;
 }
 
@@ -290,7 +290,7 @@ vmx_grpc_loop_new(vmx_grpc_transport *transport, grpc_channel *nowhere)
     loop->due_timer.fire = vmx_grpc_on_due_timer;
     loop->due_tag.done = vmx_grpc_on_due_tag;
     loop->last_waiting = &loop->waiting;
-    pthread_mutex_init(&loop->lock, NULL);
+    vmx_lock_init(&loop->lock);
     loop->queue = grpc_completion_queue_create_for_next(NULL);
     loop->wake_call = grpc_channel_create_call(nowhere, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue,
                                                grpc_slice_from_static_string("/wake"), NULL,
@@ -307,6 +307,6 @@ vmx_grpc_loop_free(vmx_grpc_loop *loop)
            GRPC_QUEUE_SHUTDOWN)
         ; /* only tags of the wake call are left */
     grpc_completion_queue_destroy(loop->queue);
-    pthread_mutex_destroy(&loop->lock);
+    vmx_lock_destroy(&loop->lock);
     vmx_dealloc(loop);
 }

@@ -43,9 +43,9 @@ void
 vmx_grpc_note_stop(vmx_grpc_stream *stream)
 {
     vmx_grpc_loop *loop = stream->loop;
-    pthread_mutex_lock(&loop->lock);
+    vmx_lock_acquire(&loop->lock);
     bool wake = stop_locked(stream);
-    pthread_mutex_unlock(&loop->lock);
+    vmx_lock_release(&loop->lock);
     if (wake)
         vmx_grpc_interrupt(loop, &loop->wake_tag);
 }
@@ -77,14 +77,14 @@ void
 vmx_grpc_unlist(vmx_grpc_stream *stream)
 {
     vmx_grpc_loop *loop = stream->loop;
-    pthread_mutex_lock(&loop->lock);
+    vmx_lock_acquire(&loop->lock);
     if (stream->link != NULL) { /* which a neighbour in the list may just be changing */
         *stream->link = stream->next;
         if (stream->next != NULL)
             stream->next->link = stream->link;
         change_count(loop, -1);
     }
-    pthread_mutex_unlock(&loop->lock);
+    vmx_lock_release(&loop->lock);
 }
 
 /* --- what is due --------------------------------------------------------------------------------------------------- */
@@ -112,7 +112,7 @@ take_due(vmx_grpc_loop *loop)
 {
     vmx_grpc_stream *due = NULL;
     uint64_t now_us = vmx_monotonic_us(), next_us = VMX_NEVER;
-    pthread_mutex_lock(&loop->lock);
+    vmx_lock_acquire(&loop->lock);
     for (vmx_grpc_stream *stream = loop->streams; stream != NULL; stream = stream->next) {
         if (stream->due_us <= now_us) {
             mark_due_locked(stream, now_us);
@@ -125,7 +125,7 @@ take_due(vmx_grpc_loop *loop)
     }
     if (next_us != VMX_NEVER)
         vmx_grpc_timer_set_locked(loop, &loop->due_timer, next_us < now_us + GRAIN_US ? now_us + GRAIN_US : next_us);
-    pthread_mutex_unlock(&loop->lock);
+    vmx_lock_release(&loop->lock);
     return due;
 }
 
@@ -154,7 +154,7 @@ take_calls(vmx_grpc_loop *loop, const vmx_grpc_channel *channel, grpc_call **cal
 {
     size_t count = 0;
     bool wake = false;
-    pthread_mutex_lock(&loop->lock);
+    vmx_lock_acquire(&loop->lock);
     for (vmx_grpc_stream *stream = loop->streams; stream != NULL && count < max; stream = stream->next) {
         if (stream->channel != channel || stream->channel_closed)
             continue;
@@ -164,7 +164,7 @@ take_calls(vmx_grpc_loop *loop, const vmx_grpc_channel *channel, grpc_call **cal
         grpc_call_ref(stream->call);
         calls[count++] = stream->call;
     }
-    pthread_mutex_unlock(&loop->lock);
+    vmx_lock_release(&loop->lock);
     if (wake)
         vmx_grpc_interrupt(loop, &loop->wake_tag);
     return count;

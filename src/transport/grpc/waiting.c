@@ -56,14 +56,14 @@ vmx_grpc_enter(vmx_grpc_stream *stream, uint64_t deadline_us)
     vmx_grpc_loop *loop = stream->loop;
     bool may_wait = stream->unary && !vmx_grpc_loop_is_here(loop);
     vmx_grpc_stream *waiting = NULL;
-    pthread_mutex_lock(&loop->lock);
+    vmx_lock_acquire(&loop->lock);
     bool wake = vmx_grpc_list_locked(stream, deadline_us);
     bool waits = may_wait && loop->stream_count >= VMX_GRPC_BUSY_STREAMS;
     if (waits)
         wake |= get_in_line_locked(stream);
     if (loop->waiting_count >= most_of(loop))
         waiting = vmx_grpc_take_waiting_locked(loop);
-    pthread_mutex_unlock(&loop->lock);
+    vmx_lock_release(&loop->lock);
     if (wake)
         vmx_grpc_interrupt(loop, &loop->wake_tag);
     if (waiting != NULL) {
