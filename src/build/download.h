@@ -38,6 +38,7 @@ typedef struct vmx_fetcher {
     uint64_t at;                 /* written up to here, inside the part */
     vmx_digest digest;
     uint32_t restarts;
+    vmx_error spoilt; /* why what comes of the part is thrown away, and the part begins anew; VMX_OK: it is not */
     bool verifying;   /* what an earlier run has written is being looked at */
     vmx_message held; /* the next one to be written */
     vmx_message writing;

@@ -1,7 +1,8 @@
 /*
  * A fetcher reads parts of the result, one after the other, each as a server stream, and writes what comes to its place in
  * the file. While one message is written the next one comes. A range that breaks off goes on behind its last written
- * byte; a part whose digest is wrong begins anew.
+ * byte; a part of which something else comes than was asked for, or whose digest is wrong, begins anew: a bit may have
+ * flipped on the way.
  */
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,18 @@ stop_fetcher(vmx_actor *actor)
     vmx_fetcher *fetcher = VMX_OWNER(vmx_fetcher, actor, actor);
     vmx_flow_cancel(&fetcher->flow);
     end_if_quiet(fetcher);
+}
+
+/* Gives up what comes of the part; once the stream has ended it is judged. */
+static void
+spoil(vmx_fetcher *fetcher, const vmx_error *why)
+{
+    bool over = fetcher->over;
+    fetcher->spoilt = *why;
+    vmx_message_clear(&fetcher->held);
+    vmx_flow_cancel(&fetcher->flow);
+    if (over && !fetcher->chore.busy)
+        judge(fetcher);
 }
 
 /* --- places in the file -------------------------------------------------------------------------------------------- */
@@ -130,6 +143,8 @@ on_written(vmx_chore *chore)
     vmx_message_clear(&fetcher->writing);
     if (vmx_build_halted(fetcher->build)) {
         end_if_quiet(fetcher);
+    } else if (chore->error.code == VMX_ERR_PROTOCOL) {
+        spoil(fetcher, &chore->error);
     } else if (chore->error.code != VMX_OK) {
         fail(fetcher, &chore->error);
     } else {
@@ -183,7 +198,7 @@ refuse(vmx_fetcher *fetcher, size_t size_bytes)
                   "%s at %s: part %u of %s: a message of %zu bytes came where %zu had been asked for",
                   fetcher->build->op.name, fetcher->build->parts.caller->endpoint, fetcher->part,
                   fetcher->build->download.blob, size_bytes, fetcher->build->settings.chunk_bytes);
-    fail(fetcher, &why);
+    spoil(fetcher, &why);
 }
 
 static void
@@ -191,7 +206,7 @@ on_message(vmx_flow *flow, vmx_message *message)
 {
     vmx_fetcher *fetcher = VMX_OWNER(vmx_fetcher, flow, flow);
     vmx_build *build = fetcher->build;
-    if (vmx_build_halted(build))
+    if (vmx_build_halted(build) || fetcher->spoilt.code != VMX_OK)
         return;
     if (message->size_bytes > build->settings.chunk_bytes + VMX_CHUNK_HEAD) {
         refuse(fetcher, message->size_bytes);
@@ -250,6 +265,8 @@ restart(vmx_fetcher *fetcher)
 {
     atomic_fetch_sub(&fetcher->build->bytes_done, fetcher->at);
     fetcher->at = 0;
+    fetcher->flow.cancelled = false;
+    vmx_error_clear(&fetcher->spoilt);
     return vmx_digest_begin(&fetcher->digest, fetcher->build->download.digest);
 }
 
@@ -284,20 +301,27 @@ give_up(vmx_fetcher *fetcher)
     fail(fetcher, &why);
 }
 
-/* All bytes came, and not those that the server has stored. */
+static void
+blame_digest(vmx_fetcher *fetcher)
+{
+    vmx_error_set(&fetcher->spoilt, VMX_ERR_PROTOCOL, "%s at %s: part %u of %s came %u times with a wrong %s digest",
+                  fetcher->build->op.name, fetcher->build->parts.caller->endpoint, fetcher->part,
+                  fetcher->build->download.blob, fetcher->restarts + 1, vmx_digest_name(fetcher->digest.algorithm));
+}
+
+/* What came was not what the server has stored. */
 static void
 retry_spoilt(vmx_fetcher *fetcher)
 {
-    if (++fetcher->restarts <= MAX_RESTARTS && restart(fetcher)) {
+    if (fetcher->spoilt.code == VMX_OK)
+        blame_digest(fetcher);
+    vmx_error why = fetcher->spoilt;
+    if (fetcher->restarts++ < MAX_RESTARTS && restart(fetcher)) {
         atomic_fetch_add(&fetcher->build->retries, 1);
         vmx_count(&fetcher->build->parts.counters->range_retries, 1);
         open_stream(fetcher);
         return;
     }
-    vmx_error why;
-    vmx_error_set(&why, VMX_ERR_PROTOCOL, "%s at %s: part %u of %s came %u times with a wrong %s digest",
-                  fetcher->build->op.name, fetcher->build->parts.caller->endpoint, fetcher->part,
-                  fetcher->build->download.blob, fetcher->restarts, vmx_digest_name(fetcher->digest.algorithm));
     fail(fetcher, &why);
 }
 
@@ -305,12 +329,12 @@ static void
 judge(vmx_fetcher *fetcher)
 {
     vmx_flow *flow = &fetcher->flow;
-    bool whole = fetcher->at == fetcher->size_bytes;
-    if (flow->verdict == VMX_VERDICT_OK && whole && digest_is_right(fetcher)) {
+    bool whole = fetcher->at == fetcher->size_bytes, spoilt = fetcher->spoilt.code != VMX_OK;
+    if (flow->verdict == VMX_VERDICT_OK && whole && !spoilt && digest_is_right(fetcher)) {
         vmx_chore_start(&fetcher->chore, fetcher->build, run_note, on_noted);
         return;
     }
-    if (flow->verdict == VMX_VERDICT_OK && whole) {
+    if (spoilt || (flow->verdict == VMX_VERDICT_OK && whole)) {
         retry_spoilt(fetcher);
         return;
     }

@@ -226,7 +226,7 @@ class StubServer:
             piece = data[at : min(at + request.chunk_bytes, end)]
             if callable(context.fault):
                 piece = context.fault(piece, context)
-            yield rp.ReadRangeResponse(offset=at, data=piece)
+            yield piece if isinstance(piece, rp.ReadRangeResponse) else rp.ReadRangeResponse(offset=at, data=piece)
 
     # --- builds ----------------------------------------------------------------------------------------------------
 

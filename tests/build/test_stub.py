@@ -17,6 +17,7 @@ import grpc
 import numpy as np
 
 from build_case import SLOW, BuildCase
+from build_proto import repository
 from stub_server import StubServer
 
 
@@ -234,6 +235,38 @@ class Faults(BuildCase):
             said = subprocess.run([*command, self.path("vectors.npy")], capture_output=True, text=True, timeout=50)
             self.assertIn("below build.size.min.bytes", said.stderr)
             self.assertEqual(sum(server.calls.values()), 0)
+
+
+def answer_once(message):
+    """The first piece of a range comes as that message."""
+    def begin(context):
+        answers = [message]
+        return lambda data, where: answers.pop() if answers else data
+    return begin
+
+
+class Spoilt(BuildCase):
+    """What comes of a range is not what was asked for: bits that flip on the way can do that."""
+    wrong = (
+        ("is not the range that was asked for", repository.ReadRangeResponse(offset=1 << 40, data=b"x" * 4096)),
+        ("is not the range that was asked for", repository.ReadRangeResponse(offset=0, data=b"x" * 0)),
+        ("a message of [0-9]+ bytes came where 8192", repository.ReadRangeResponse(offset=0, data=b"x" * 100000)),
+    )
+
+    def test_the_part_begins_anew(self):
+        for why, message in self.wrong:
+            with self.subTest(why), StubServer() as server:
+                server.faults["ReadRange"] = [answer_once(message)] * 2
+                _, figures = self.build(server.address, "--graph-only")
+                self.assertGreaterEqual(figures["retries"], 1)
+                self.check_search()
+
+    def test_not_for_ever(self):
+        for why, message in self.wrong:
+            with self.subTest(why), StubServer() as server:
+                server.faults["ReadRange"] = [answer_once(message)] * 200
+                said = self.build(server.address, out="never.faiss", code=1)
+                self.assertRegex(said, rf"build \(download\): .*{why}.*build it locally")
 
 
 class CleanUp(BuildCase):
