@@ -108,7 +108,9 @@ check_vector(const char *name, const vmx_vector *vector, const vmx_limits *limit
 vmx_status
 vmx_check_vector(const char *verb, const vmx_vector *vector, size_t i, const vmx_limits *limits, vmx_error *error)
 {
-    if (vmx_vector_is_plain(vector) || check_vector("", vector, limits, NULL) == VMX_OK)
+    bool sound = vmx_vector_is_plain(vector) ? !vmx_any_not_finite(vector->values.ptr, vector->values.len)
+                                             : check_vector("", vector, limits, NULL) == VMX_OK;
+    if (sound)
         return VMX_OK;
     char name[VMX_CHECK_NAME_SIZE];
     vmx_check_name_vector(name, verb, i, vector->id);

@@ -50,14 +50,12 @@ vmx_check_finite(const char *what, const char *part, const float *values, size_t
 vmx_status
 vmx_check_sparse(const char *what, vmx_sparse sparse, vmx_error *error);
 
-/* True for a sound record of nothing but an id and values, as most are, in a few instructions besides those for its values.
- * False: it is another, or vmx_check_vector says what it lacks. */
+/* True for a record of nothing but an id and dense values, as most are, whose id and number of values are sound. */
 static inline bool
 vmx_vector_is_plain(const vmx_vector *vector)
 {
     return vector->metadata.len == 0 && vector->sparse.len == 0 && vector->id.len - 1 < VMX_MAX_ID_BYTES &&
-           vector->values.len - 1 < VMX_MAX_DIMENSION && vmx_text_valid(vector->id) &&
-           !vmx_any_not_finite(vector->values.ptr, vector->values.len);
+           vector->values.len - 1 < VMX_MAX_DIMENSION && vmx_text_valid(vector->id);
 }
 
 /* One record by itself: id, values, sparse part, the size of metadata. `verb` begins the message: "upsert". */

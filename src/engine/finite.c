@@ -21,6 +21,20 @@ scan(const float *values, size_t len)
     return largest >= EXPONENT_BITS;
 }
 
+static inline __attribute__((always_inline)) bool
+copy(uint8_t *restrict to, const float *restrict values, size_t len)
+{
+    uint32_t largest = 0;
+    for (size_t i = 0; i < len; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        memcpy(to + i * sizeof bits, &bits, sizeof bits);
+        bits &= ~SIGN_BIT;
+        largest = bits > largest ? bits : largest;
+    }
+    return largest >= EXPONENT_BITS;
+}
+
 /* gcc vectorises loops of unknown length from -O3 on only; clang does always, and knows no such attribute. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define VECTORISED __attribute__((optimize("O3", "unroll-loops")))
@@ -34,10 +48,32 @@ vmx_any_not_finite_avx2(const float *values, size_t len)
 {
     return scan(values, len);
 }
+
+VECTORISED __attribute__((target("avx2"))) bool
+vmx_copy_not_finite_avx2(void *restrict to, const float *restrict values, size_t len)
+{
+    return copy(to, values, len);
+}
 #endif
 
 VECTORISED bool
 vmx_any_not_finite_portable(const float *values, size_t len)
 {
     return scan(values, len);
+}
+
+VECTORISED bool
+vmx_copy_not_finite_portable(void *restrict to, const float *restrict values, size_t len)
+{
+    return copy(to, values, len);
+}
+
+bool
+vmx_copy_not_finite(void *restrict to, const float *restrict values, size_t len)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        return vmx_copy_not_finite_avx2(to, values, len);
+#endif
+    return vmx_copy_not_finite_portable(to, values, len);
 }

@@ -30,4 +30,17 @@ vmx_any_not_finite(const float *values, size_t len)
     return vmx_any_not_finite_portable(values, len);
 }
 
+/* The same, and the values are copied to `to`, which need not be aligned, in the same pass. */
+bool
+vmx_copy_not_finite(void *restrict to, const float *restrict values, size_t len);
+
+/* Its two ways. */
+bool
+vmx_copy_not_finite_portable(void *restrict to, const float *restrict values, size_t len);
+
+#if defined(__x86_64__)
+bool
+vmx_copy_not_finite_avx2(void *restrict to, const float *restrict values, size_t len);
+#endif
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "engine/finite.h"
 
 /* Slabs grow with the batch, so that a few small records take little, unless a large one is there to serve again. Of
  * records of more than an eighth of it so little would fit that a larger one is made. */
@@ -152,10 +153,11 @@ vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes)
     return true;
 }
 
+/* The entry of a record that begins here; it counts when the record is written. */
 static inline void
-add_entry(vmx_batch *batch, const vmx_measured *record, uint64_t now_us)
+note_entry(vmx_batch *batch, const vmx_measured *record, uint64_t now_us)
 {
-    batch->entries[batch->count++] = (vmx_entry){
+    batch->entries[batch->count] = (vmx_entry){
         .id_hash = record->id_hash,
         .taken_us = now_us,
         .size = (uint32_t)record->bytes,
@@ -177,31 +179,41 @@ reference_values(vmx_batch *batch, const vmx_measured *record, vmx_block *lender
     batch->lender = lender;
 }
 
-static inline void
+/* False if they were unseen and are not all finite. */
+static inline bool
 copy_values(vmx_batch *batch, const vmx_measured *record)
 {
-    size_t values_bytes = vmx_vector_values_bytes(&record->row.item);
-    if (values_bytes > 0)
-        memcpy(batch->at, record->row.item.values.ptr, values_bytes);
-    batch->at += values_bytes;
+    vmx_floats values = record->row.item.values;
+    uint8_t *at = batch->at;
+    batch->at += values.len * sizeof(float);
+    if (record->unseen)
+        return !vmx_copy_not_finite(at, values.ptr, values.len);
+    if (values.len > 0)
+        memcpy(at, values.ptr, values.len * sizeof(float));
+    return true;
 }
 
-void
+bool
 vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_measured *record, vmx_block *lender,
                  uint64_t now_us)
 {
     const vmx_vector_frame *frame = record->frame;
-    add_entry(batch, record, now_us);
-    batch->at = frame != NULL ? vmx_vector_frame_write(frame, record->row.item.id.ptr, batch->at)
-                              : codec->write_before(&record->row, batch->at);
-    if (record->copied_bytes < record->bytes)
+    uint8_t *begin = batch->at;
+    note_entry(batch, record, now_us);
+    batch->at = frame != NULL ? vmx_vector_frame_write(frame, record->row.item.id.ptr, begin)
+                              : codec->write_before(&record->row, begin);
+    if (record->copied_bytes < record->bytes) {
         reference_values(batch, record, lender);
-    else
-        copy_values(batch, record);
+    } else if (!copy_values(batch, record)) {
+        batch->at = begin;
+        return false;
+    }
     if (frame == NULL)
         batch->at = codec->write_after(&record->row, batch->at);
     batch->size_bytes += record->bytes;
+    batch->count++;
     batch->unsettled++;
+    return true;
 }
 
 /* Batches are filled one after the other: if it follows already, it is the last follower. */

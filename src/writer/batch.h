@@ -22,6 +22,7 @@ typedef struct vmx_measured {
     size_t bytes;                  /* of the row; copied into the batch are: */
     size_t copied_bytes;
     uint64_t id_hash;
+    bool unseen; /* its values are looked at when they are copied */
 } vmx_measured;
 
 /* One in the batch. */
@@ -80,13 +81,19 @@ vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size
 void
 vmx_batch_free(vmx_batch *batch);
 
+/* Whether the row's values stay where they are. */
+static inline bool
+vmx_batch_references(const vmx_row *row, const vmx_block *lender)
+{
+    return lender != NULL && vmx_vector_values_bytes(&row->item) >= VMX_REFERENCE_MIN_BYTES;
+}
+
 /* Bytes of the row that are copied into the batch. */
 static inline size_t
 vmx_batch_copied_bytes(const vmx_row *row, const vmx_block *lender)
 {
-    size_t values_bytes = vmx_vector_values_bytes(&row->item);
-    bool referenced = lender != NULL && values_bytes >= VMX_REFERENCE_MIN_BYTES;
-    return vmx_row_bytes(row) - (referenced ? values_bytes : 0);
+    size_t bytes = vmx_row_bytes(row);
+    return vmx_batch_references(row, lender) ? bytes - vmx_vector_values_bytes(&row->item) : bytes;
 }
 
 /* Whether another record has room in the arrays: its pieces are the end of a slab, bytes before the values, the values,
@@ -113,8 +120,9 @@ vmx_batch_slab_bytes(const vmx_batch *batch, vmx_memory *memory, size_t copied_b
 bool
 vmx_batch_add_slab(vmx_batch *batch, size_t slab_bytes);
 
-/* Encodes the record: there is a place and room. `lender` is that of its measuring. */
-void
+/* Encodes the record: there is a place and room. `lender` is that of its measuring. False if its values were unseen and are
+ * not all finite: the batch is as it was. */
+bool
 vmx_batch_append(vmx_batch *batch, const vmx_row_codec *codec, const vmx_measured *record, vmx_block *lender,
                  uint64_t now_us);
 

@@ -29,7 +29,8 @@ typedef enum progress {
     NEEDS_READER = 2, /* somebody must free reports */
     NEEDS_LINE = 3,   /* batches must be sent first */
     OUT_OF_MEMORY = 4,
-    CLOSED = 5
+    CLOSED = 5,
+    NOT_FINITE = 6 /* the next record's values */
 } progress;
 
 /* --- with the lock held -------------------------------------------------------------------------------------------- */
@@ -104,24 +105,28 @@ make_room_locked(vmx_writer *writer, taking *t, const vmx_measured *r)
     return true;
 }
 
-static inline bool
+static inline progress
 append_locked(vmx_writer *writer, taking *t, const vmx_measured *r, vmx_ids_slot *slot)
 {
     vmx_batch *batch = writer->locked.open;
     if (slot->batch != NULL && !vmx_batch_follow(slot->batch, batch))
-        return false;
+        return OUT_OF_MEMORY;
+    if (!vmx_batch_append(batch, writer->codec, r, t->lender, t->now_us))
+        return NOT_FINITE;
     vmx_ids_set(&writer->locked.ids, slot, r->id_hash, batch);
-    vmx_batch_append(batch, writer->codec, r, t->lender, t->now_us);
     writer->locked.account.taken++;
     if (batch->count == 1 && writer->options.linger_ms >= 0)
         t->linger_us = batch->linger_us = vmx_deadline_us(t->now_us, writer->options.linger_ms);
-    return true;
+    return TAKEN;
 }
 
-/* For a record that finds no room in the open batch as it is. `fits`: the batch may have it nevertheless. */
+/* For a record that finds no room in the open batch as it is. `fits`: the batch may have it nevertheless. What is not sound
+ * neither closes a batch nor opens one. */
 static progress
 find_room_locked(vmx_writer *writer, taking *t, const vmx_measured *r, bool fits, size_t *needed, bool *closed_one)
 {
+    if (r->unseen && vmx_any_not_finite(r->row.item.values.ptr, r->row.item.values.len))
+        return NOT_FINITE;
     if (writer->locked.open != NULL && !fits) {
         *closed_one = writer->locked.open->count > 0;
         if (!vmx_writer_close_batch_locked(writer))
@@ -148,7 +153,7 @@ take_locked(vmx_writer *writer, taking *t, const vmx_measured *r, size_t *needed
         if (made != TAKEN)
             return made;
     }
-    return append_locked(writer, t, r, slot) ? TAKEN : OUT_OF_MEMORY;
+    return append_locked(writer, t, r, slot);
 }
 
 /* Takes of the run what can be taken without waiting, and without keeping a batch waiting that was closed. */
@@ -305,6 +310,8 @@ take_run(taking *t, vmx_error *error)
             status = vmx_error_set(error, VMX_ERR_CLOSED, "put: the writer is closed");
         else if (made == OUT_OF_MEMORY)
             status = vmx_error_no_memory(error);
+        else if (made == NOT_FINITE)
+            status = vmx_run_refuse_next(&t->run, writer, error);
     }
     return status;
 }

@@ -39,6 +39,7 @@ check_and_measure(vmx_run *run, const vmx_writer *writer, const vmx_vector *vect
 {
     vmx_status status = vmx_check_vector("put", vector, i, &writer->parts.engine->limits, error);
     record->frame = NULL;
+    record->unseen = false;
     return status == VMX_OK ? measure(writer, vector, i, &run->scratch, &record->row, error) : status;
 }
 
@@ -53,27 +54,27 @@ frame_for(vmx_run *run, const vmx_vector *vector)
     return &run->frames[count];
 }
 
-/* A sound record of nothing but an id and values. */
-static inline void
-measure_plain(vmx_run *run, const vmx_vector *vector, vmx_measured *record)
+/* Of a record of nothing but an id and values. Those that are copied are looked at on the way. */
+static inline bool
+measure_plain(vmx_run *run, const vmx_vector *vector, const vmx_block *lender, vmx_measured *record)
 {
     record->frame = frame_for(run, vector);
     record->row.item.id = vector->id;
     record->row.item.values = vector->values;
     record->row.before_bytes = vmx_vector_frame_bytes(record->frame);
     record->row.after_bytes = 0;
+    record->unseen = !vmx_batch_references(&record->row, lender);
+    return record->unseen || !vmx_any_not_finite(vector->values.ptr, vector->values.len);
 }
 
-/* `i` is its number in errors. */
 static inline vmx_status
-prepare(vmx_run *run, const vmx_writer *writer, const vmx_vector *vector, size_t i, const vmx_block *lender,
-        vmx_error *error)
+prepare(vmx_run *run, const vmx_writer *writer, const vmx_vector *vector, const vmx_block *lender, vmx_error *error)
 {
     vmx_measured *record = &run->records[run->count];
+    size_t i = run->first + run->count;
     vmx_status status = VMX_OK;
-    if (writer->codec->framed && vmx_vector_is_plain(vector))
-        measure_plain(run, vector, record);
-    else
+    bool plain = writer->codec->framed && vmx_vector_is_plain(vector);
+    if (!plain || !measure_plain(run, vector, lender, record))
         status = check_and_measure(run, writer, vector, i, record, error);
     if (status != VMX_OK)
         return status;
@@ -82,6 +83,14 @@ prepare(vmx_run *run, const vmx_writer *writer, const vmx_vector *vector, size_t
     record->id_hash = vmx_ids_hash(&writer->locked.ids, vector->id);
     bool fits = record->bytes + writer->overhead_bytes <= writer->options.batch_bytes;
     return fits ? VMX_OK : refuse_size(writer, record, i, error);
+}
+
+vmx_status
+vmx_run_refuse_next(const vmx_run *run, const vmx_writer *writer, vmx_error *error)
+{
+    const vmx_vector_item *item = &run->records[run->next].row.item;
+    vmx_vector vector = {.size = sizeof vector, .id = item->id, .values = item->values};
+    return vmx_check_vector("put", &vector, run->first + run->next, &writer->parts.engine->limits, error);
 }
 
 /* What the last run leaves: its last frame, which may fit again. */
@@ -103,13 +112,13 @@ vmx_run_prepare(vmx_run *run, const vmx_writer *writer, const vmx_record_source 
     size_t metadata_bytes = 0;
     vmx_status status = VMX_OK;
     begin(run);
+    run->first = source->first + from;
     while (run->count < limit && metadata_bytes <= RUN_METADATA_BYTES && status == VMX_OK) {
         vmx_vector room;
         const vmx_vector *vector;
-        size_t i = from + run->count;
-        status = source->at(source, i, &room, &vector, error);
+        status = source->at(source, from + run->count, &room, &vector, error);
         if (status == VMX_OK)
-            status = prepare(run, writer, vector, source->first + i, lender, error);
+            status = prepare(run, writer, vector, lender, error);
         if (status == VMX_OK) {
             metadata_bytes += vector->metadata.len;
             run->count++;

@@ -82,6 +82,42 @@ check_values(scan look)
     }
 }
 
+/* The ways that copy. */
+typedef bool (*copying)(void *restrict to, const float *restrict values, size_t len);
+
+static copying way; /* the one that copy_and_look goes */
+
+/* Looks as a scan does, and sees that what was copied is what was there, and nothing around it was written. */
+static bool
+copy_and_look(const float *values, size_t len)
+{
+    static uint8_t memory[4 * MAX_LEN + 80], around[32];
+    memset(memory, 0x5a, sizeof memory);
+    memset(around, 0x5a, sizeof around);
+    uint8_t *to = memory + 32 + len % 3;
+    bool found = way(to, values, len);
+    ck_assert_int_eq(memcmp(to, values, 4 * len), 0);
+    ck_assert_int_eq(memcmp(to - 32, around, 32), 0);
+    ck_assert_int_eq(memcmp(to + 4 * len, around, 32), 0);
+    return found;
+}
+
+START_TEST(each_way_of_copying_finds_them_and_copies_all)
+{
+    copying ways[3] = {vmx_copy_not_finite, vmx_copy_not_finite_portable};
+    size_t count = 2;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        ways[count++] = vmx_copy_not_finite_avx2;
+#endif
+    for (size_t i = 0; i < count; i++) {
+        way = ways[i];
+        check_scan(copy_and_look);
+        check_values(copy_and_look);
+    }
+}
+END_TEST
+
 START_TEST(each_way_finds_them_everywhere)
 {
     scan ways[3] = {vmx_any_not_finite, vmx_any_not_finite_portable};
@@ -100,6 +136,6 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {each_way_finds_them_everywhere, NULL};
+    const TTest *const tests[] = {each_way_finds_them_everywhere, each_way_of_copying_finds_them_and_copies_all, NULL};
     return run_suite("finite", tests);
 }

@@ -106,6 +106,17 @@ note_slices(store *s, const vmx_message *message)
             s->references[s->reference_count++] = message->slices[i].data;
 }
 
+/* Nothing is written in a way that protobuf would not. */
+static void
+expect_canonical(const Pinecone__UpsertRequest *request, const uint8_t *bytes, size_t len)
+{
+    uint8_t *packed = malloc(len + 1);
+    ck_assert_uint_eq(pinecone__upsert_request__get_packed_size(request), len);
+    pinecone__upsert_request__pack(request, packed);
+    ck_assert_int_eq(memcmp(packed, bytes, len), 0);
+    free(packed);
+}
+
 static void
 on_stream(world *w, size_t n, const sighting *seen)
 {
@@ -119,6 +130,7 @@ on_stream(world *w, size_t n, const sighting *seen)
     Pinecone__UpsertRequest *request = pinecone__upsert_request__unpack(NULL, message->size_bytes, bytes);
     ck_assert_ptr_nonnull(request);
     ck_assert_str_eq(seen->method, "/VectorService/Upsert");
+    expect_canonical(request, bytes, message->size_bytes);
     s->requests++;
     s->max_vectors = request->n_vectors > s->max_vectors ? request->n_vectors : s->max_vectors;
     s->max_bytes = message->size_bytes > s->max_bytes ? message->size_bytes : s->max_bytes;

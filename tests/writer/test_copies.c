@@ -1,10 +1,11 @@
 /*
  * How often the caller's floats are copied on their way to the core: once, or, when they are lent, never. Every memcpy of
- * our own code comes by here (the linker's --wrap).
+ * our own code comes by here, and every copy that looks for NaN on the way (the linker's --wrap).
  */
 #include <string.h>
 
 #include "core/suite.h"
+#include "engine/finite.h"
 #include "writer/store.h"
 
 enum { ROWS = 40, WIDTH = 784 };
@@ -51,6 +52,19 @@ __wrap_memcpy(void *to, const void *from, size_t len)
     if (seen.counts)
         note(to, from, len);
     return __real_memcpy(to, from, len);
+}
+
+bool
+__real_vmx_copy_not_finite(void *restrict to, const float *restrict from, size_t len);
+bool
+__wrap_vmx_copy_not_finite(void *restrict to, const float *restrict from, size_t len);
+
+bool
+__wrap_vmx_copy_not_finite(void *restrict to, const float *restrict from, size_t len)
+{
+    if (seen.counts)
+        note(to, (const char *)from, len * sizeof *from);
+    return __real_vmx_copy_not_finite(to, from, len);
 }
 
 static void
