@@ -39,6 +39,7 @@ configure(vmx_config *config, const bench_options *options, size_t channels, siz
     bool good = set(config, "endpoint", options->endpoint, error) &&
                 set(config, "tls", options->tls_ca ? "on" : "off", error) &&
                 set_number(config, "io.threads", options->driven ? 0 : 1, error) &&
+                set(config, "signals.block", "false", error) && /* it handles none, and nor do its peers block them */
                 set_number(config, "channel.count", channels, error) &&
                 set_number(config, "channel.max.streams", streams, error);
     if (good && options->tls_ca)

@@ -277,6 +277,14 @@ limit_received(vmx_client *client)
     vmx_grpc_transport_limit(client->transport, (size_t)(builds + 2 * replies));
 }
 
+static void
+prepare_transport(vmx_client *client)
+{
+    limit_received(client);
+    if (!vmx_config_bool(client->config, "signals.block"))
+        vmx_grpc_transport_leave_signals(client->transport);
+}
+
 /* The threads of a transport of its own are a property; one that was given has its own clock. */
 static vmx_status
 open_transport(vmx_client *client, vmx_error *error)
@@ -290,7 +298,7 @@ open_transport(vmx_client *client, vmx_error *error)
         client->host.driven = io_threads == 0;
         status = vmx_grpc_transport_new(io_threads, &client->transport, error);
         if (status == VMX_OK)
-            limit_received(client);
+            prepare_transport(client);
     }
     client->caller.transport = client->transport;
     return status;

@@ -85,6 +85,10 @@ static const vmx_property_row rows[] = {
     INT("io.threads", "1", 0, 16, "",
         "Threads that drive the network. 0: none; the callers of vmx_op_wait, vmx_queue_poll and vmx_client_poll drive "
         "it."),
+    BOOL("signals.block", "true",
+         "true: all signals are blocked on a thread of yours while it is inside gRPC, whose new threads then have them "
+         "blocked too, so that your handlers never run there; two pairs of system calls for a call that is waited "
+         "for. false: signals are left as they are; for programs that handle none, or have them blocked everywhere."),
     INT("worker.threads", "1", 0, 16, "",
         "Threads for slow things: dead letter files, pull iterators, files and digests. Each is started when one of "
         "these is first used. 0: none; such work is done by the thread that comes upon it, which may be a network "

@@ -14,6 +14,11 @@
 vmx_status
 vmx_grpc_transport_new(size_t io_threads, vmx_transport **transport, vmx_error *error);
 
+/* Before the first channel: the host's signals are not blocked any more while one of its threads is inside the core, which may
+ * start threads then; its handlers may run on those. */
+void
+vmx_grpc_transport_leave_signals(vmx_transport *transport);
+
 /*
  * Before the first channel: the memory of received bytes of all channels, from the socket to the release of the message, is
  * at most so many bytes, and about one read more. What goes beyond ends a stream, of one connection and otherwise whichever,

@@ -6,9 +6,9 @@
 static _Thread_local bool is_blocked;
 
 void
-vmx_guest_enter(vmx_guest *guest)
+vmx_guest_enter(vmx_guest *guest, const vmx_grpc_loop *loop)
 {
-    guest->blocked = !is_blocked;
+    guest->blocked = !is_blocked && !loop->leaves_signals;
     if (!guest->blocked)
         return;
     sigset_t all;

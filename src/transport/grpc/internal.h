@@ -49,6 +49,7 @@ struct vmx_grpc_loop {
     _Atomic(vmx_task *) posted; /* newest first */
     atomic_bool woken;          /* vmx_transport_vtable.wake since the last drive */
     pthread_t thread;
+    bool leaves_signals; /* vmx_grpc_transport_leave_signals */
 
     vmx_timer due_timer; /* of the earliest stream->due_us, or before */
     vmx_grpc_tag due_tag;

@@ -146,14 +146,15 @@ typedef struct round_start {
     vmx_grpc_stream *waiting; /* to be begun */
 } round_start;
 
-/* On a thread of the host's the core begins its wait anew after every signal: so it waits in slices, between which the
- * host's handlers have their turn (see drive_as_guest). */
+/* While a thread of the host's is in the core its signals are blocked: so it waits in slices, between which the host's
+ * handlers have their turn (see drive_as_guest). */
 static uint64_t
 wake_up_time(const vmx_grpc_loop *loop, uint64_t deadline_us, uint64_t now_us)
 {
     enum { SLICE_US = 50000 };
     const vmx_timer *first = loop->timers.first;
-    uint64_t until_us = loop->base.transport->driven ? now_us + SLICE_US : VMX_NEVER;
+    bool in_slices = loop->base.transport->driven && !loop->leaves_signals;
+    uint64_t until_us = in_slices ? now_us + SLICE_US : VMX_NEVER;
     if (first != NULL && first->due_us < until_us)
         until_us = first->due_us;
     return deadline_us < until_us ? deadline_us : until_us;
@@ -257,7 +258,7 @@ static bool
 drive_as_guest(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
 {
     vmx_guest guest;
-    vmx_guest_enter(&guest);
+    vmx_guest_enter(&guest, loop);
     bool over = drive_once(loop, deadline_us, handled);
     vmx_guest_leave(&guest);
     return over;

@@ -350,7 +350,7 @@ start_call(vmx_grpc_stream *stream, const vmx_stream_options *options, void *han
     if (vmx_grpc_enter(stream, options->deadline_us))
         return;
     vmx_guest guest;
-    vmx_guest_enter(&guest);
+    vmx_guest_enter(&guest, stream->loop);
     vmx_grpc_stream_begin(stream);
     vmx_guest_leave(&guest);
 }
@@ -392,7 +392,7 @@ vmx_grpc_send(vmx_stream *base, const vmx_message *message, bool last)
     if (last)
         ops[count++] = op_half_close;
     vmx_guest guest;
-    vmx_guest_enter(&guest);
+    vmx_guest_enter(&guest, stream->loop);
     start_batch(stream, ops, count, &stream->send_tag);
     vmx_guest_leave(&guest);
 }
@@ -404,7 +404,7 @@ vmx_grpc_recv(vmx_stream *base)
     grpc_op op = op_receive(stream);
     atomic_store(&stream->receiving, true);
     vmx_guest guest;
-    vmx_guest_enter(&guest);
+    vmx_guest_enter(&guest, stream->loop);
     start_batch(stream, &op, 1, &stream->message_tag);
     vmx_guest_leave(&guest);
 }
@@ -414,7 +414,7 @@ vmx_grpc_cancel(vmx_stream *base)
 {
     vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
     vmx_guest guest;
-    vmx_guest_enter(&guest);
+    vmx_guest_enter(&guest, stream->loop);
     atomic_store(&stream->cancelled, true);
     vmx_grpc_note_stop(stream);
     grpc_call_cancel(stream->call, NULL);
@@ -426,7 +426,7 @@ vmx_grpc_close(vmx_stream *base)
 {
     vmx_grpc_stream *stream = (vmx_grpc_stream *)base;
     vmx_guest guest;
-    vmx_guest_enter(&guest);
+    vmx_guest_enter(&guest, stream->loop);
     uint32_t gate = atomic_fetch_or(&stream->gate, GATE_CLOSED);
     if (!(gate & GATE_ENDED))
         grpc_call_cancel(stream->call, NULL);

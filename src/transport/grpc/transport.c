@@ -341,6 +341,13 @@ vmx_grpc_transport_new(size_t io_threads, vmx_transport **out, vmx_error *error)
 }
 
 void
+vmx_grpc_transport_leave_signals(vmx_transport *transport)
+{
+    for (size_t i = 0; i < transport->loop_count; i++)
+        ((vmx_grpc_loop *)transport->loops[i])->leaves_signals = true;
+}
+
+void
 vmx_grpc_transport_limit(vmx_transport *base, size_t received_bytes)
 {
     vmx_grpc_transport *transport = (vmx_grpc_transport *)base;

@@ -68,7 +68,7 @@ vmx_grpc_enter(vmx_grpc_stream *stream, uint64_t deadline_us)
         vmx_grpc_interrupt(loop, &loop->wake_tag);
     if (waiting != NULL) {
         vmx_guest guest;
-        vmx_guest_enter(&guest);
+        vmx_guest_enter(&guest, loop);
         vmx_grpc_begin_waiting(waiting);
         vmx_guest_leave(&guest);
     }

@@ -1,7 +1,9 @@
-/* A thread that drives its client by itself takes no mutex of vecmux's on the way of a call. The library is linked into this
- * program, with a mutex function that counts (--wrap); gRPC core's own locks are not seen. */
+/* What a driven call costs besides gRPC: a thread that drives its client by itself takes no mutex of vecmux's, and blocks no
+ * signals where it was told not to. The library is linked into this program, with functions that count (--wrap); what gRPC core
+ * calls is not seen. */
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,7 +13,7 @@
 
 enum { CALLS = 300, AT_ONCE = 16, TRIES = 5 };
 
-static atomic_long locked;
+static atomic_long locked, masked;
 
 int
 __real_pthread_mutex_lock(pthread_mutex_t *mutex);
@@ -24,6 +26,19 @@ __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
     atomic_fetch_add(&locked, 1);
     return __real_pthread_mutex_lock(mutex);
+}
+
+int
+__real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+
+int
+__wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+
+int
+__wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    atomic_fetch_add(&masked, 1);
+    return __real_pthread_sigmask(how, set, old);
 }
 
 /* Without the kernel's help, and under the thread sanitizer, every lock is a mutex (core/lock.h). */
@@ -87,18 +102,18 @@ poll_for_queries(vmx_index *records, vmx_queue *queue)
 
 typedef unsigned (*runner)(vmx_index *records, vmx_queue *queue);
 
-/* What was locked in CALLS queries of a client that has been at it for a while. */
+/* How often a function that counts is called in CALLS queries of a client that has been at it for a while. */
 static long
-count_locks(runner run)
+count_in_calls(runner run, const atomic_long *counter, const char *const *properties)
 {
-    vmx_client *client = open_client(shared_server()->endpoint, 0, NULL);
+    vmx_client *client = open_client(shared_server()->endpoint, 0, properties);
     vmx_index *records = open_index(client);
     vmx_queue *queue = make_queue(client);
     await_connections(client);
     unsigned warm = run(records, queue);
-    long before = atomic_load(&locked);
+    long before = atomic_load(counter);
     unsigned good = run(records, queue);
-    long count = atomic_load(&locked) - before;
+    long count = atomic_load(counter) - before;
     ck_assert_uint_eq(warm, CALLS);
     ck_assert_uint_eq(good, CALLS);
     vmx_queue_free(queue);
@@ -111,10 +126,10 @@ count_locks(runner run)
 static void
 check_no_locks(runner run)
 {
-    long fewest = count_locks(run);
+    long fewest = count_in_calls(run, &locked, NULL);
     ck_assert_int_gt(atomic_load(&locked), 0); /* when the client was opened */
     for (int i = 1; i < TRIES && fewest > 0; i++) {
-        long count = count_locks(run);
+        long count = count_in_calls(run, &locked, NULL);
         fewest = count < fewest ? count : fewest;
     }
     ck_assert_msg(fewest == 0 || locks_are_mutexes(), "%ld locks in %d calls", fewest, CALLS);
@@ -132,10 +147,25 @@ START_TEST(test_calls_that_are_polled_for_take_no_mutex)
 }
 END_TEST
 
+START_TEST(test_signals_are_blocked_around_a_call_that_is_waited_for)
+{
+    ck_assert_int_ge(count_in_calls(wait_for_queries, &masked, NULL), 4 * CALLS);
+}
+END_TEST
+
+START_TEST(test_signals_are_left_as_they_are_on_request)
+{
+    const char *properties[] = {"signals.block", "false", NULL};
+    ck_assert_int_eq(count_in_calls(wait_for_queries, &masked, properties), 0);
+    ck_assert_int_eq(count_in_calls(poll_for_queries, &masked, properties), 0);
+}
+END_TEST
+
 int
 main(void)
 {
-    const TTest *const tests[] = {test_calls_that_are_waited_for_take_no_mutex,
-                                  test_calls_that_are_polled_for_take_no_mutex, NULL};
-    return run_first_modes("api locks", tests, 1);
+    const TTest *const tests[] = {
+        test_calls_that_are_waited_for_take_no_mutex, test_calls_that_are_polled_for_take_no_mutex,
+        test_signals_are_blocked_around_a_call_that_is_waited_for, test_signals_are_left_as_they_are_on_request, NULL};
+    return run_first_modes("api overhead", tests, 1);
 }
