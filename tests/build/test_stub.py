@@ -247,6 +247,7 @@ def answer_once(message):
 
 class Spoilt(BuildCase):
     """What comes of a range is not what was asked for: bits that flip on the way can do that."""
+    rows, dimension = 400, 16
     wrong = (
         ("is not the range that was asked for", repository.ReadRangeResponse(offset=1 << 40, data=b"x" * 4096)),
         ("is not the range that was asked for", repository.ReadRangeResponse(offset=0, data=b"x" * 0)),
@@ -270,6 +271,8 @@ class Spoilt(BuildCase):
 
 
 class CleanUp(BuildCase):
+    rows, dimension = 400, 16
+
     def run_build(self, server, *arguments, sets=(), code=0):
         """Its figures; the blobs that the log says are left; the count of them."""
         process = self.start(server.address, "--key", "k", "--stats", "json", *arguments,
