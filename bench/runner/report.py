@@ -25,6 +25,11 @@ def verdict(results):
                 yield result.group.name, what, judged[0], wanted, judged[1]
 
 
+def is_good(result):
+    """All checks of the group were told and none is broken."""
+    return all(good is True for *_, good in verdict([result]))
+
+
 def print_verdict(results):
     """Prints every check; True if all were told and none is broken."""
     good = True

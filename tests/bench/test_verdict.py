@@ -15,9 +15,12 @@ sys.path.insert(0, os.path.join(ROOT, "bench"))
 from runner import measure  # noqa: E402
 
 CLIENT = """#!/bin/sh
-cat <<'END'
-{report}
-END
+echo >> "$0.calls"
+[ "$(wc -l < "$0.calls")" -gt 5 ] && cat <<'LATER' || cat <<'FIRST'
+{later}
+LATER
+{first}
+FIRST
 """
 
 
@@ -28,14 +31,17 @@ def report(cpu_us, rate=1000.0):
 
 
 class Verdict(unittest.TestCase):
-    def run_with(self, ours, theirs, *arguments):
-        """Of bench/run --quick, with clients that print these reports; ours None: it fails."""
+    def run_with(self, ours, theirs, *arguments, first=None):
+        """Of bench/run --quick, with clients that print these reports; ours None: it fails. `first`: what ours says in the
+        five rounds of the first measurement."""
         with tempfile.TemporaryDirectory(prefix="vecmux-bench-test-") as directory:
             os.symlink(os.environ["VMX_VECMUXD"], os.path.join(directory, "vecmuxd"))
+            text = lambda said: json.dumps(said) if said else "bench: made up to fail"  # noqa: E731
             for name, said in (("vecmux-bench", ours), ("raw_core", theirs), ("raw_core_handoff", theirs)):
+                before = first if name == "vecmux-bench" and first else said
                 path = os.path.join(directory, name)
                 with open(path, "w", encoding="utf-8") as file:
-                    file.write(CLIENT.format(report=json.dumps(said) if said else "bench: made up to fail"))
+                    file.write(CLIENT.format(first=text(before), later=text(said)))
                 os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
             return subprocess.run([os.path.join(ROOT, "bench", "run"), "--quick", "--programs", directory, *arguments], capture_output=True,
                                   text=True, timeout=120, check=False)
@@ -45,6 +51,12 @@ class Verdict(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("1.200 (1.200 to 1.200)", done.stdout)
         self.assertNotIn("NOT", done.stdout)
+
+    def test_what_was_disturbed_is_measured_again(self):
+        done = self.run_with(report(12.0), report(10.0), "--only", "query", first=report(30.0))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("NOT REACHED", done.stdout)
+        self.assertIn("measured again: query", done.stdout)
 
     def test_too_much_cpu(self):
         done = self.run_with(report(30.0), report(10.0), "--only", "query")
