@@ -3,6 +3,7 @@
 
 #include "api/call_options.h"
 #include "api/index.h"
+#include "api/pools.h"
 #include "build/build.h"
 #include "core/error.h"
 
@@ -56,7 +57,10 @@ vmx_client_build(vmx_client *client, vmx_source *source, const vmx_build_spec *s
     vmx_status status = begin(client, "build", options, &build, &settings, &timeout_ms, error);
     if (status != VMX_OK)
         return status;
-    return vmx_build_launch(build, vmx_build_prepare(build, source, spec, &settings, timeout_ms, error), op, error);
+    status = vmx_build_prepare(build, source, spec, &settings, timeout_ms, error);
+    if (status == VMX_OK)
+        status = vmx_pools_open_streams(client, error);
+    return vmx_build_launch(build, status, op, error);
 }
 
 vmx_status

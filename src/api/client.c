@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/pools.h"
 #include "api/report.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -53,8 +54,7 @@ tear_down(vmx_client *client, bool wait)
     vmx_host_stop_driving(&client->host);
     vmx_run_store_close(&client->runs);
     vmx_workers_stop(client->workers, wait);
-    if (client->pool != NULL)
-        vmx_pool_close(client->pool);
+    vmx_pools_close(client);
     if (client->clock != NULL)
         client->clock = NULL;
     vmx_report_closed(client);
@@ -72,8 +72,7 @@ static void
 client_destroy(vmx_host *host)
 {
     vmx_client *client = OWNER(host);
-    if (client->pool != NULL)
-        vmx_pool_free(client->pool);
+    vmx_pools_free(client);
     vmx_latency_destroy(&client->caller.reads);
     vmx_engine_fini(&client->engine);
     vmx_ledger_destroy(&client->ledger);
@@ -88,6 +87,7 @@ client_destroy(vmx_host *host)
     vmx_workers_free(client->workers);
     vmx_config_free(client->config);
     vmx_run_store_destroy(&client->runs);
+    pthread_mutex_destroy(&client->streams_lock);
     vmx_host_destroy(host);
     vmx_dealloc(client);
 }
@@ -99,14 +99,6 @@ static const vmx_host_vtable host_vtable = {
     .drained = client_drained,
     .destroy = client_destroy,
 };
-
-/* The pool's channels hold one reference together. */
-static void
-on_pool_closed(void *user)
-{
-    vmx_client *client = user;
-    vmx_host_release(&client->host);
-}
 
 /* --- opening ------------------------------------------------------------------------------------------------------- */
 
@@ -122,12 +114,6 @@ wants_tls(const vmx_config *config, const vmx_endpoint *endpoint)
     return !endpoint->is_loopback;
 }
 
-static const char *
-text_or_null(const char *text)
-{
-    return text[0] != '\0' ? text : NULL;
-}
-
 /* The authorities to trust: a file's and a text's, or neither. */
 static bool
 read_authorities(vmx_client *client)
@@ -139,26 +125,6 @@ read_authorities(vmx_client *client)
     if (client->authorities.len == 1)
         client->authorities.len = 0;
     return !client->authorities.failed;
-}
-
-static vmx_channel_options
-channel_options(const vmx_client *client)
-{
-    const vmx_config *config = client->config;
-    const char *proxy = client->endpoints[0].is_loopback ? "" : vmx_config_text(config, "proxy");
-    return (vmx_channel_options){
-        .tls = client->caller.tls,
-        .ca_pem = {(const char *)client->authorities.data, client->authorities.len},
-        .server_name = text_or_null(vmx_config_text(config, "tls.server.name")),
-        .user_agent = client->user_agent,
-        .proxy = text_or_null(proxy),
-        .receive_limit_bytes = vmx_config_int(config, "receive.limit.bytes"),
-        .receive_ahead_bytes = (int64_t)client->caller.receive_ahead_bytes,
-        .keepalive_time_ms = vmx_config_int(config, "keepalive.time.ms"),
-        .keepalive_timeout_ms = vmx_config_int(config, "keepalive.timeout.ms"),
-        .reconnect_initial_ms = vmx_config_int(config, "reconnect.initial.ms"),
-        .reconnect_max_ms = vmx_config_int(config, "reconnect.max.ms"),
-    };
 }
 
 static vmx_status
@@ -186,18 +152,6 @@ read_config(vmx_client *client, vmx_error *error)
     return read_authorities(client) ? VMX_OK : vmx_error_no_memory(error);
 }
 
-static vmx_health_rules
-health_rules(const vmx_config *config)
-{
-    return (vmx_health_rules){
-        .consecutive = (uint32_t)vmx_config_int(config, "outlier.consecutive"),
-        .rate_percent = (uint32_t)vmx_config_int(config, "outlier.rate.percent"),
-        .min_calls = (uint32_t)vmx_config_int(config, "outlier.min.calls"),
-        .first_pause_ms = vmx_config_int(config, "outlier.pause.ms"),
-        .max_pause_ms = vmx_config_int(config, "outlier.max.pause.ms"),
-    };
-}
-
 static void
 on_memory_changed(void *user)
 {
@@ -215,44 +169,6 @@ make_memory_and_workers(vmx_client *client, vmx_error *error)
                                                                                         : vmx_error_no_memory(error);
 }
 
-static vmx_status
-open_pool(vmx_client *client, vmx_error *error)
-{
-    const vmx_config *config = client->config;
-    for (size_t i = 0; i < client->endpoint_count; i++)
-        client->targets[i] = client->endpoints[i].target;
-    vmx_pool_options options = {
-        .channel_count = (size_t)vmx_config_int(config, "channel.count"),
-        .max_streams = (size_t)vmx_config_int(config, "channel.max.streams"),
-        .adaptive = vmx_config_bool(config, "concurrency.adaptive"),
-        .health = health_rules(config),
-        .max_age_ms = vmx_config_int(config, "channel.max.age.ms"),
-        .random_seed = atomic_load(&client->caller.next_seed),
-        .targets = client->targets,
-        .target_count = client->endpoint_count,
-        .channel = channel_options(client),
-        .log = client->log,
-        .closed = on_pool_closed,
-        .user = client,
-    };
-    vmx_host_acquire(&client->host); /* for on_pool_closed */
-    vmx_status status = vmx_pool_new(client->transport, &options, &client->pool, error);
-    if (client->pool == NULL)
-        vmx_host_release(&client->host);
-    client->caller.pool = client->pool;
-    return status;
-}
-
-/* A 128th of the memory: the streams of a build, 16 at most and two of these each, stay within a quarter. More than 256 KiB do
- * not make downloads faster. */
-static size_t
-receive_ahead_bytes(const vmx_config *config)
-{
-    const int64_t least = 4096, most = 262144;
-    int64_t share = vmx_config_int(config, "memory.limit.bytes") / 128;
-    return (size_t)(share < least ? least : share > most ? most : share);
-}
-
 static void
 init_caller(vmx_client *client, uint64_t seed)
 {
@@ -262,7 +178,7 @@ init_caller(vmx_client *client, uint64_t seed)
     caller->classify = client->engine.vtable->classify;
     caller->endpoint = vmx_config_text(config, "endpoint");
     caller->tls = wants_tls(config, &client->endpoints[0]);
-    caller->receive_ahead_bytes = receive_ahead_bytes(config);
+    caller->receive_ahead_bytes = vmx_pools_ahead_bytes(config);
     vmx_budget_init(&caller->budget, vmx_config_int(config, "retry.budget.tokens"),
                     vmx_config_float(config, "retry.budget.ratio"));
     vmx_pace_init(&caller->cancels, (uint32_t)vmx_config_int(config, "hedge.cancels.per.second"));
@@ -321,7 +237,7 @@ connect_client(vmx_client *client, uint64_t seed, vmx_error *error)
     if (status != VMX_OK)
         return status;
     vmx_report_opened(client);
-    return open_pool(client, error);
+    return vmx_pools_open(client, error);
 }
 
 /* A client that could not be opened. */
@@ -344,6 +260,7 @@ client_new(const vmx_config *config)
         return NULL;
     }
     vmx_latency_init(&client->caller.reads);
+    pthread_mutex_init(&client->streams_lock, NULL);
     vmx_run_store_init(&client->runs);
     vmx_ledger_init(&client->ledger);
     vmx_index_tallies_init(&client->builds.by_index);
@@ -474,18 +391,6 @@ bool
 vmx_client_supports(const vmx_client *client, vmx_capability capability)
 {
     return vmx_capability_of(client->engine.vtable, capability);
-}
-
-size_t
-vmx_client_channel_count(const vmx_client *client)
-{
-    return vmx_pool_count(client->pool);
-}
-
-bool
-vmx_client_channel(const vmx_client *client, size_t i, vmx_channel_info *info)
-{
-    return vmx_pool_info(client->pool, i, vmx_client_now(client), info);
 }
 
 vmx_status

@@ -8,6 +8,7 @@
 #ifndef VMX_API_CLIENT_H
 #define VMX_API_CLIENT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <vecmux/client.h>
 
@@ -31,10 +32,11 @@ struct vmx_client {
     vmx_transport *transport;
     vmx_transport *clock; /* whose time is not CLOCK_MONOTONIC; NULL: the transport's is, or there is none any more */
     vmx_pool *pool;
-    vmx_memory *memory;   /* the budget of what is encoded */
-    vmx_memory *replies;  /* the budget of replies that operations hold */
-    vmx_ledger ledger;    /* of its writers */
-    vmx_workers *workers; /* for slow things */
+    pthread_mutex_t streams_lock; /* caller.streams, while it is opened */
+    vmx_memory *memory;           /* the budget of what is encoded */
+    vmx_memory *replies;          /* the budget of replies that operations hold */
+    vmx_ledger ledger;            /* of its writers */
+    vmx_workers *workers;         /* for slow things */
     vmx_build_counters builds;
     vmx_engine engine;
     vmx_caller caller;

@@ -139,8 +139,7 @@ add_channel_states(vmx_stats *stats, const vmx_channel_info *infos, size_t count
 static void
 collect_channels(vmx_stats *stats, vmx_client *client)
 {
-    uint64_t now_us = vmx_client_now(client);
-    size_t count = vmx_pool_count(client->pool);
+    size_t count = vmx_client_channel_count(client);
     vmx_channel_info *infos = vmx_calloc(count, sizeof *infos);
     if (infos == NULL) {
         stats->failed = true;
@@ -148,7 +147,7 @@ collect_channels(vmx_stats *stats, vmx_client *client)
     }
     for (size_t i = 0; i < count; i++) {
         vmx_channel_info_init(&infos[i], sizeof infos[i]);
-        vmx_pool_info(client->pool, i, now_us, &infos[i]);
+        vmx_client_channel(client, i, &infos[i]);
     }
     add_channel_states(stats, infos, count);
     for (vmx_metric_id id = VMX_M_CHANNEL_CALLS; id <= VMX_M_CHANNEL_EJECTED; id++)

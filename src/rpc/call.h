@@ -29,10 +29,11 @@
 typedef struct vmx_caller {
     vmx_transport *transport;
     vmx_pool *pool;
+    vmx_pool *_Atomic streams; /* of those that stay open and move much (rpc/flow.h); NULL: `pool` serves them too */
     vmx_classify classify;
     const char *endpoint; /* as the user wrote it, for messages */
     bool tls;
-    size_t receive_ahead_bytes; /* as of the channels (transport.h) */
+    size_t receive_ahead_bytes; /* as of the channels of `streams` (transport.h) */
     _Atomic uint64_t next_seed; /* of the calls' random generators */
     vmx_budget budget;
     vmx_latency reads; /* for hedges after the 95th percentile */

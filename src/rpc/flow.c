@@ -61,7 +61,7 @@ idle_due(const vmx_flow *flow)
 static bool
 leave_line(vmx_flow *flow)
 {
-    if (flow->in_line && vmx_pool_abandon(flow->caller->pool, &flow->waiter))
+    if (flow->in_line && vmx_pool_abandon(flow->pool, &flow->waiter))
         flow->in_line = false;
     return !flow->in_line;
 }
@@ -132,11 +132,11 @@ run_ended(vmx_task *task)
         flow->verdict = VMX_VERDICT_HOPELESS;
     }
     if (flow->reply.reach == VMX_REACH_NONE && flow->reply.grpc_code == VMX_GRPC_UNAVAILABLE)
-        vmx_pool_note_failure(flow->caller->pool, flow->reply.text);
+        vmx_pool_note_failure(flow->pool, flow->reply.text);
     note_budget(flow);
     vmx_ticket_report report = report_of(flow);
     flow->waiter.avoid = report.counts && report.failed ? flow->ticket.link : NULL;
-    vmx_pool_release(flow->caller->pool, flow->ticket, report);
+    vmx_pool_release(flow->pool, flow->ticket, report);
     end(flow);
 }
 
@@ -197,7 +197,7 @@ open_stream(vmx_flow *flow, vmx_ticket ticket)
     flow->ticket = ticket;
     flow->stream = transport_of(flow)->start(flow->loop, &options);
     if (flow->stream == NULL) {
-        vmx_pool_release(flow->caller->pool, ticket, (vmx_ticket_report){.load = VMX_GATE_NEITHER});
+        vmx_pool_release(flow->pool, ticket, (vmx_ticket_report){.load = VMX_GATE_NEITHER});
         end_with(flow, VMX_GRPC_RESOURCE_EXHAUSTED, "out of memory");
         return;
     }
@@ -224,7 +224,7 @@ run_granted(vmx_task *task)
         open_stream(flow, flow->granted);
         return;
     }
-    vmx_pool_release(flow->caller->pool, flow->granted, (vmx_ticket_report){.load = VMX_GATE_NEITHER});
+    vmx_pool_release(flow->pool, flow->granted, (vmx_ticket_report){.load = VMX_GATE_NEITHER});
     end(flow);
 }
 
@@ -233,11 +233,13 @@ vmx_flow_start(vmx_flow *flow, const char *method)
 {
     vmx_arena_reset(&flow->arena);
     memset(&flow->reply, 0, sizeof flow->reply);
+    vmx_pool *streams = atomic_load_explicit(&flow->caller->streams, memory_order_acquire);
+    flow->pool = streams != NULL ? streams : flow->caller->pool;
     flow->method = method;
     flow->cancelled = flow->idle = false;
     flow->phase = VMX_FLOW_IN_LINE;
     flow->waiter.fail_fast = !flow->settings.wait_for_ready;
-    vmx_ticket ticket = vmx_pool_acquire(flow->caller->pool, &flow->waiter, now_of(flow));
+    vmx_ticket ticket = vmx_pool_acquire(flow->pool, &flow->waiter, now_of(flow));
     if (ticket.link != NULL) {
         open_stream(flow, ticket);
         return;

@@ -35,6 +35,7 @@ typedef enum vmx_flow_phase {
 
 struct vmx_flow {
     vmx_caller *caller;
+    vmx_pool *pool; /* since the start: the caller's for streams, if it has one */
     vmx_op *op;
     vmx_loop *loop;
     const vmx_flow_hooks *hooks;

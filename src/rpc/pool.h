@@ -55,8 +55,9 @@ typedef struct vmx_pool_waiter {
 
 typedef struct vmx_pool_options {
     size_t channel_count;
-    size_t max_streams; /* per channel */
-    bool adaptive;      /* the gate is in use */
+    size_t first_channel; /* the number of the first in reports: a client may have another pool before this one */
+    size_t max_streams;   /* per channel */
+    bool adaptive;        /* the gate is in use */
     vmx_health_rules health;
     int64_t max_age_ms; /* of a connection, give or take a tenth; 0: none */
     uint64_t random_seed;

@@ -163,7 +163,7 @@ static void
 report_channel(const vmx_pool *pool, vmx_log_event event, const vmx_state_change *change)
 {
     const vmx_log_field fields[] = {
-        vmx_log_integer("channel", (int64_t)change->place),
+        vmx_log_integer("channel", (int64_t)(pool->options.first_channel + change->place)),
         vmx_log_text("target", change->target),
         vmx_log_integer("reconnects", change->times_ready > 0 ? (int64_t)change->times_ready - 1 : 0),
     };
@@ -191,7 +191,7 @@ static void
 report_ejection(const vmx_pool *pool, const vmx_release_news *news)
 {
     const vmx_log_field fields[] = {
-        vmx_log_integer("channel", (int64_t)news->place),
+        vmx_log_integer("channel", (int64_t)(pool->options.first_channel + news->place)),
         vmx_log_integer("pause_ms", news->pause_ms),
         vmx_log_integer("failures_in_row", news->failures_in_row),
         vmx_log_integer("failures", news->failures),
@@ -205,7 +205,7 @@ vmx_report_release(const vmx_pool *pool, const vmx_release_news *news)
 {
     if (pool->options.log == NULL)
         return;
-    const vmx_log_field channel = vmx_log_integer("channel", (int64_t)news->place);
+    const vmx_log_field channel = vmx_log_integer("channel", (int64_t)(pool->options.first_channel + news->place));
     if (news->ejected)
         report_ejection(pool, news);
     if (news->returned)
