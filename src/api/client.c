@@ -184,13 +184,17 @@ init_caller(vmx_client *client, uint64_t seed)
     vmx_pace_init(&caller->cancels, (uint32_t)vmx_config_int(config, "hedge.cancels.per.second"));
 }
 
-/* What may be received at once: replies that are held, as much again on its way, and what builds have reserved. */
+/* What may be received at once: replies that are held, as much again on its way, and what builds have reserved. The core
+ * counts a call's state there as well, some KB, and cancels calls when it has none left: with small limits 10,000 of them must
+ * fit all the same. */
 static void
 limit_received(vmx_client *client)
 {
+    const int64_t least = 128 * 1024 * 1024;
     int64_t builds = vmx_config_int(client->config, "memory.limit.bytes");
     int64_t replies = vmx_config_int(client->config, "memory.reply.limit.bytes");
-    vmx_grpc_transport_limit(client->transport, (size_t)(builds + 2 * replies));
+    int64_t limit = builds + 2 * replies;
+    vmx_grpc_transport_limit(client->transport, (size_t)(limit > least ? limit : least));
 }
 
 static void

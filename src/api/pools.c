@@ -160,6 +160,17 @@ vmx_pools_free(vmx_client *client)
 
 /* --- looking ------------------------------------------------------------------------------------------------------- */
 
+void
+vmx_pools_read(vmx_client *client, vmx_pool_figures *figures)
+{
+    vmx_pool_figures streams = {0};
+    vmx_pool_read(client->pool, figures);
+    if (streams_of(client) != NULL)
+        vmx_pool_read(streams_of(client), &streams);
+    figures->in_flight += streams.in_flight;
+    figures->waiting += streams.waiting;
+}
+
 size_t
 vmx_client_channel_count(const vmx_client *client)
 {

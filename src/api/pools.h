@@ -16,6 +16,10 @@ vmx_pools_open(vmx_client *client, vmx_error *error);
 vmx_status
 vmx_pools_open_streams(vmx_client *client, vmx_error *error);
 
+/* The gate of calls, and what stands before and runs behind it, streams as well. */
+void
+vmx_pools_read(vmx_client *client, vmx_pool_figures *figures);
+
 /* Once, after torn_down was set. */
 void
 vmx_pools_close(vmx_client *client);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "api/client.h"
+#include "api/pools.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/sync.h"
@@ -159,7 +160,7 @@ static void
 collect_gate(vmx_stats *stats, vmx_client *client)
 {
     vmx_pool_figures figures;
-    vmx_pool_read(client->pool, &figures);
+    vmx_pools_read(client, &figures);
     const vmx_budget *budget = &client->caller.budget;
     add_plain(stats, VMX_M_GATE_LIMIT, figures.gate_limit);
     add_plain(stats, VMX_M_GATE_IN_FLIGHT, (double)figures.in_flight);

@@ -75,7 +75,7 @@ static const vmx_property_row rows[] = {
 
     INT("channel.count", "4", 1, 64, "",
         "Connections of a client to its endpoint, one TCP connection each. Calls go to the ready one with the fewest "
-        "calls in flight."),
+        "calls in flight. A client's first remote build opens as many again, for the streams of builds."),
     INT("channel.max.streams", "100", 1, 100000, "",
         "Calls in flight on one connection; more wait for room, within their timeout."),
     INT("channel.max.age.ms", "0", 0, 2147483647, "ms",
@@ -150,13 +150,13 @@ static const vmx_property_row rows[] = {
         "What encoded vectors may take in memory, waiting or on their way, until the network has let go of them, and "
         "what "
         "remote builds send, receive and put together. A writer's puts wait for room, or say that there is none; a "
-        "single "
-        "upsert of 4 KiB and more says so. A 128th of it, 4 to 256 KiB, is what a stream may receive before anybody "
-        "asks."),
+        "single upsert of 4 KiB and more says so. A 128th of it, 4 to 256 KiB, is what a build's stream may receive "
+        "before anybody asks."),
     INT("memory.reply.limit.bytes", "256m", 65536, 1099511627776, "bytes",
         "What the replies of operations may take in memory until the operations are freed; those under 4 KiB are not "
         "counted. An operation whose reply finds no room fails with VMX_ERR_TOO_LARGE. As much again may be on its "
-        "way; when it is more, calls are ended with VMX_ERR_RESOURCE_EXHAUSTED before their replies are whole."),
+        "way; when this and memory.limit.bytes are exceeded, and 128 MiB, calls are ended with "
+        "VMX_ERR_RESOURCE_EXHAUSTED before their replies are whole."),
     INT("upsert.max.vectors", "0", 0, 1000000, "",
         "Vectors that one upsert may carry; more are refused before anything is sent. 0: the engine's limit "
         "(pinecone: 1000, milvus: 10000, qdrant: 1000)."),
