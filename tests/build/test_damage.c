@@ -11,7 +11,7 @@
 /* More than a blob's bytes: a blob, and the first part of a result, are one message each, in frames of 16 KiB. */
 #define ONE_CHUNK "65536"
 
-/* Builds with one bit inverted, so many bytes into the first connection; the parts and ranges that were repeated. */
+/* Builds with one bit inverted, so many bytes into the connection of streams; the parts and ranges that were repeated. */
 static uint64_t
 build_flipped(bool upload, int64_t after_bytes)
 {
@@ -35,7 +35,7 @@ build_flipped(bool upload, int64_t after_bytes)
     await_connections(client);
     vmx_mock_network_init(&network, sizeof network);
     *(upload ? &network.flip_to_server_bytes : &network.flip_to_client_bytes) = after_bytes;
-    vmx_mock_proxy_set(proxy, 1, &network);
+    vmx_mock_proxy_set(proxy, 0, &network); /* that of calls does not carry so much */
     vmx_build_spec spec = make_spec("out");
     vmx_op *op = start_patient_build(client, make_source(), &spec);
     ck_assert_msg(vmx_op_wait(op, slow_ms(20000)) == VMX_OK, "%lld: %s", (long long)after_bytes,
