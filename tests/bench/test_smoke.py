@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Every scenario for a moment against vecmuxd --discard: the JSON is whole, operations succeed, the server has seen as
 many calls as were counted."""
+import functools
 import json
 import os
 import re
@@ -18,7 +19,18 @@ SCENARIOS = {"query": [], "upsert": ["--batch", "20", "--payload", "50"], "laten
              "mixed": ["--ids", "uniform", "--id-count", "100"], "channels": ["--in-flight", "1,3"], "decode": [],
              "load": ["--batch", "20"]}
 
-in_real_time = unittest.skipIf(SLOW > 10, "an emulator keeps no rate")
+
+def in_real_time(test):
+    """A machine that is busy with something else keeps no rate; three times in a row is not chance."""
+    @functools.wraps(test)
+    def measure_again(self):
+        for _ in range(2):
+            try:
+                return test(self)
+            except AssertionError as error:
+                print(f"{test.__name__}, measured again: {error}")
+        return test(self)
+    return unittest.skipIf(SLOW > 10, "an emulator keeps no rate")(measure_again)
 
 
 def run(program, *arguments):

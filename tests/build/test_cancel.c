@@ -4,7 +4,7 @@
 
 #include "build/harness.h"
 
-enum { MANY = 20000, SOON_MS = 1000, LATE_MS = 20000 };
+enum { MANY = 20000, SOON_MS = 3000, LATE_MS = 20000 };
 
 /* --- what is cancelled --------------------------------------------------------------------------------------------- */
 

@@ -166,10 +166,10 @@ class Builds(ServerCase):
                 self.assertEqual([self.blobs.GetBuild(build_id=item.build_id).queue_position for item in waiting], [1, 2])
                 self.assertEqual(self.blobs.CancelBuild(build_id=waiting[0].build_id).state, build.STATE_CANCELLED)
                 self.assertEqual(self.blobs.GetBuild(build_id=waiting[1].build_id).queue_position, 1)
-                began = time.monotonic()
-                self.assertTrue(self.blobs.CancelBuild(build_id=running.build_id).cancelling)
+                cancelled = self.blobs.CancelBuild(build_id=running.build_id)
+                self.assertTrue(cancelled.cancelling)
         self.assertEqual(told.state, build.STATE_CANCELLED)
-        self.assertLess(time.monotonic() - began, 1 * SLOW)
+        self.assertLessEqual(told.vectors_done - cancelled.vectors_done, 20000 // 256)  # it ends at its next step
         self.blobs.CancelBuild(build_id=waiting[1].build_id)
         self.assertEqual(await_end(self.blobs, waiting[1].build_id).state, build.STATE_CANCELLED)
         self.assertEqual([blob.name for blob in self.blobs.ListBlobs(prefix="t/wait-").blobs], [])
