@@ -12,21 +12,31 @@
 
 /* --- choosing, with the lock held ---------------------------------------------------------------------------------- */
 
-/* READY, rather healthy than ejected, fewest in flight; NULL if there is none. */
+/* How much a link is to be shunned, 0 at best. Who comes from a link that has failed does not try others whose last call failed
+ * so, either: silent connections have the fewest calls in flight. */
+static unsigned
+blemish_of(const vmx_link *link, bool wary, uint64_t now_us)
+{
+    if (vmx_health_is_ejected(&link->health, now_us))
+        return 2;
+    return wary && link->health.failures_in_row > 0;
+}
+
+/* READY, rather without blemish, fewest in flight; NULL if there is none. */
 static vmx_link *
 best_ready_locked(vmx_pool *pool, const vmx_link *not_this, uint64_t now_us)
 {
     vmx_link *best = NULL;
-    bool best_ejected = false;
+    unsigned best_blemish = 0;
     for (size_t i = 0; i < pool->count; i++) {
         vmx_link *link = pool->places[(pool->locked.turn + i) % pool->count].link;
         if (link == not_this || link->state != VMX_CHANNEL_READY)
             continue;
-        bool ejected = vmx_health_is_ejected(&link->health, now_us);
-        bool same = ejected == best_ejected;
-        if (best == NULL || (best_ejected && !ejected) || (same && link->in_flight < best->in_flight)) {
+        unsigned blemish = blemish_of(link, not_this != NULL, now_us);
+        bool same = blemish == best_blemish;
+        if (best == NULL || blemish < best_blemish || (same && link->in_flight < best->in_flight)) {
             best = link;
-            best_ejected = ejected;
+            best_blemish = blemish;
         }
     }
     return best;

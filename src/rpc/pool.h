@@ -2,7 +2,8 @@
  * rpc/pool.h: the connections of a client, and which one a call goes to.
  *
  * A call goes to the READY channel with the fewest calls in flight, the next in turn among equals; channels that have
- * failed lately (rpc/health.h) are passed over as long as another is READY. With none READY, all of them at their cap of
+ * failed lately (rpc/health.h) are passed over as long as another is READY; a call that comes from one that has failed it
+ * passes over those too whose last call failed. With none READY, all of them at their cap of
  * streams, or the gate shut (rpc/gate.h), it waits in line, first come, first served; unless every channel is failing
  * to connect and the call fails fast: then it is given a failing channel, where the library answers at once with the
  * reason.

@@ -57,6 +57,31 @@ START_TEST(calls_spread_over_the_connections)
 }
 END_TEST
 
+/* Two connections of three are silent, and so have the fewest calls in flight; the third is busy and answers. */
+START_TEST(a_call_leaves_silent_connections_for_one_that_works)
+{
+    static const answer script[] = {
+        {.delay_us = 100 * SECOND}, {.delay_us = ANSWER_NEVER}, {.delay_us = ANSWER_NEVER}, {.delay_us = 0}};
+    const char *const properties[] = {"channel.count", "3", NULL};
+    world *w = world_new(1, properties);
+    world_script(w, script, 4);
+    vmx_op *busy = world_query(w, NULL);
+    vmx_retry retry = world_policy(VMX_RETRY_DEFAULT);
+    retry.attempt_timeout_ms = 100;
+    vmx_call_options options = world_options(&retry);
+    vmx_op *op = world_query(w, &options);
+    ck_assert_int_eq(world_wait(op), VMX_OK);
+    ck_assert_uint_eq(w->count, 4);
+    ck_assert_ptr_ne(w->sightings[1].channel, w->sightings[0].channel);
+    ck_assert_ptr_ne(w->sightings[2].channel, w->sightings[0].channel);
+    ck_assert_ptr_ne(w->sightings[2].channel, w->sightings[1].channel);
+    ck_assert_ptr_eq(w->sightings[3].channel, w->sightings[0].channel);
+    vmx_op_free(op);
+    vmx_op_free(busy);
+    world_free(w);
+}
+END_TEST
+
 /* Request sizes tell the calls apart. */
 START_TEST(calls_beyond_the_cap_wait_in_line)
 {
@@ -437,6 +462,7 @@ main(void)
         calls_beyond_the_cap_wait_in_line,
         one_that_leaves_the_line_holds_nobody_up,
         an_idle_connection_is_made_again,
+        a_call_leaves_silent_connections_for_one_that_works,
         a_repeated_call_takes_another_connection,
         a_stalled_connection_is_left_alone,
         never_all_connections_are_left_alone,
