@@ -1,4 +1,5 @@
 """Blobs: uploads in parts that resume, digests, names, quota, ranges."""
+import concurrent.futures
 import os
 import random
 import signal
@@ -88,6 +89,14 @@ class Repository(ServerCase):
         self.assertEqual((known.blob, known.HasField("upload")), (blob, False))
         self.refused(Code.ALREADY_EXISTS, lambda: self.begin("broken", 5, upload_key="another"), "broken")
         self.blobs.DeleteBlob(name="broken")
+
+    def test_the_same_begun_many_times_at_once_is_one_upload(self):
+        begin = lambda key: self.begin("once", PART, upload_key=key)  # noqa: E731
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for key in "abcdefgh":
+                ids = set(pool.map(begin, [key] * 8))
+                self.assertEqual(len(ids), 1)
+                self.assertTrue(self.blobs.AbortUpload(upload_id=ids.pop()).existed)
 
     def test_digests_that_differ(self):
         data = some_bytes(PART, seed=3)

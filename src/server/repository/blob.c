@@ -24,7 +24,7 @@ vmxd_blob_adopt(Vmxd__StoredBlob *stored, const char *path, bool discarded)
     blob->stored = stored;
     blob->bytes = stored->blob->forms[0]->total_bytes;
     blob->discarded = discarded;
-    atomic_init(&blob->touched_ms, vmxd_unix_ms());
+    vmxd_blob_touch(blob);
     snprintf(blob->path, sizeof blob->path, "%s", path);
     return blob;
 }
@@ -41,6 +41,12 @@ vmxd_blob_ref(vmxd_blob *blob)
 {
     atomic_fetch_add(&blob->refs, 1);
     return blob;
+}
+
+void
+vmxd_blob_touch(vmxd_blob *blob)
+{
+    atomic_store(&blob->touched_ms, vmxd_unix_ms());
 }
 
 void

@@ -38,6 +38,10 @@ vmxd_blob_ref(vmxd_blob *blob);
 void
 vmxd_blob_unref(vmxd_blob *blob);
 
+/* Somebody wants it: it does not expire yet. */
+void
+vmxd_blob_touch(vmxd_blob *blob);
+
 const Repository__Blob *
 vmxd_blob_info(const vmxd_blob *blob);
 

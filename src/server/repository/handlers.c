@@ -117,8 +117,10 @@ vmxd_handle_begin_upload(vmxd_service *service, vmxd_call *call, ProtobufCMessag
     bool resumed = false;
     repository__begin_upload_response__init(&response);
     fill_in(request);
+    vmxd_repository_lock_beginning(service->repository);
     bool fine = check_begin(request, &status) && find_blob(service, request, &own, &status);
     vmxd_upload *upload = fine && !own ? open_upload(service, request, &resumed, &status) : NULL;
+    vmxd_repository_unlock_beginning(service->repository);
     response.resumed = resumed;
     if (own)
         response.blob = (Repository__Blob *)vmxd_blob_info(own);

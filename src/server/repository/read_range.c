@@ -99,6 +99,7 @@ send_next(stream *self)
     grpc_slice message = grpc_slice_sub(slice, at - head_len, at + data.len);
     grpc_slice_unref(slice);
     vmxd_repository_count(self->repository, 0, data.len);
+    vmxd_blob_touch(self->reader.blob);
     vmxd_call_send(self->call, message, on_sent, self);
 }
 

@@ -103,7 +103,7 @@ vmxd_repository_find(vmxd_repository *repository, const char *name)
 {
     vmxd_blob *blob = vmxd_repository_peek(repository, name);
     if (blob)
-        atomic_store(&blob->touched_ms, vmxd_unix_ms());
+        vmxd_blob_touch(blob);
     return blob;
 }
 
@@ -237,6 +237,18 @@ vmxd_repository_upload_of(vmxd_repository *repository, const char *name, const c
     return found;
 }
 
+void
+vmxd_repository_lock_beginning(vmxd_repository *repository)
+{
+    pthread_mutex_lock(&repository->beginning);
+}
+
+void
+vmxd_repository_unlock_beginning(vmxd_repository *repository)
+{
+    pthread_mutex_unlock(&repository->beginning);
+}
+
 bool
 vmxd_repository_add_upload(vmxd_repository *repository, vmxd_upload *upload)
 {
@@ -328,6 +340,7 @@ vmxd_repository_open(const vmxd_repository_options *options, vmxd_status *status
     repository->fd = -1;
     pthread_mutex_init(&repository->lock, NULL);
     pthread_mutex_init(&repository->publishing, NULL);
+    pthread_mutex_init(&repository->beginning, NULL);
     vmx_cond_init(&repository->wake);
     if ((!options->directory || load(repository, status)) && vmxd_expiry_start(repository, status))
         return repository;
@@ -351,6 +364,7 @@ vmxd_repository_close(vmxd_repository *repository)
         close(repository->fd);
     pthread_mutex_destroy(&repository->lock);
     pthread_mutex_destroy(&repository->publishing);
+    pthread_mutex_destroy(&repository->beginning);
     pthread_cond_destroy(&repository->wake);
     vmx_dealloc(repository->uploads);
     vmx_dealloc(repository->blobs);

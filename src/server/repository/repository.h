@@ -115,6 +115,12 @@ vmxd_repository_upload(vmxd_repository *repository, const char *upload_id);
 vmxd_upload *
 vmxd_repository_upload_of(vmxd_repository *repository, const char *name, const char *key);
 
+/* Held by who looks for an upload and, if there is none, begins it: the same request twice at a time is one upload. */
+void
+vmxd_repository_lock_beginning(vmxd_repository *repository);
+void
+vmxd_repository_unlock_beginning(vmxd_repository *repository);
+
 /* Keeps a reference. False when memory is out. */
 bool
 vmxd_repository_add_upload(vmxd_repository *repository, vmxd_upload *upload);

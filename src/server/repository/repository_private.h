@@ -13,6 +13,7 @@
 struct vmxd_repository {
     vmxd_repository_options options;
     pthread_mutex_t publishing; /* one at a time; taken before `lock` */
+    pthread_mutex_t beginning;  /* of uploads, likewise */
     pthread_mutex_t lock;
     int fd;                           /* locked; -1: not made yet */
     char temporary[PATH_MAX];         /* locked; "" if it is not */
