@@ -50,15 +50,23 @@ get_in_line_locked(vmx_grpc_stream *stream)
     return asleep;
 }
 
+/* A thread that does everything and leaves its signals alone spares nothing by it. */
+static bool
+may_wait(const vmx_grpc_stream *stream)
+{
+    const vmx_grpc_loop *loop = stream->loop;
+    bool spares = !loop->base.transport->driven || !loop->leaves_signals;
+    return stream->unary && spares && !vmx_grpc_loop_is_here(loop);
+}
+
 bool
 vmx_grpc_enter(vmx_grpc_stream *stream, uint64_t deadline_us)
 {
     vmx_grpc_loop *loop = stream->loop;
-    bool may_wait = stream->unary && !vmx_grpc_loop_is_here(loop);
     vmx_grpc_stream *waiting = NULL;
     vmx_lock_acquire(&loop->lock);
     bool wake = vmx_grpc_list_locked(stream, deadline_us);
-    bool waits = may_wait && loop->stream_count >= VMX_GRPC_BUSY_STREAMS;
+    bool waits = may_wait(stream) && loop->stream_count >= VMX_GRPC_BUSY_STREAMS;
     if (waits)
         wake |= get_in_line_locked(stream);
     if (loop->waiting_count >= most_of(loop))
