@@ -1,5 +1,6 @@
 """Blobs: uploads in parts that resume, digests, names, quota, ranges."""
 import concurrent.futures
+import contextlib
 import os
 import random
 import signal
@@ -22,7 +23,7 @@ def some_bytes(count, seed=1):
 
 
 class Repository(ServerCase):
-    arguments = ("--quota", "400k")
+    arguments = ("--quota", "400k", "--threads", "4")
 
     @classmethod
     def setUpClass(cls):
@@ -91,10 +92,14 @@ class Repository(ServerCase):
         self.blobs.DeleteBlob(name="broken")
 
     def test_the_same_begun_many_times_at_once_is_one_upload(self):
-        begin = lambda key: self.begin("once", PART, upload_key=key)  # noqa: E731
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        def begin(key, client):
+            return client.BeginUpload(name="once", total_bytes=PART, part_bytes=PART, upload_key=key).upload.upload_id
+
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(self.server.target)) for _ in range(8)]
+            pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(8))
             for key in "abcdefgh":
-                ids = set(pool.map(begin, [key] * 8))
+                ids = set(pool.map(begin, [key] * 8, clients))
                 self.assertEqual(len(ids), 1)
                 self.assertTrue(self.blobs.AbortUpload(upload_id=ids.pop()).existed)
 
