@@ -9,6 +9,8 @@
 #include "core/sync.h"
 #include "core/tsan.h"
 
+#define YIELDS 100
+
 _Thread_local char vmx_lock_me;
 
 /* --- the barrier --------------------------------------------------------------------------------------------------- */
@@ -62,8 +64,11 @@ end_ownership(vmx_lock *lock)
 {
     atomic_store_explicit(&lock->revoked, true, memory_order_relaxed);
     run_barrier();
-    while (atomic_load_explicit(&lock->held, memory_order_acquire))
-        sched_yield();
+    for (int looks = 0; atomic_load_explicit(&lock->held, memory_order_acquire); looks++)
+        if (looks < YIELDS)
+            sched_yield();
+        else /* an owner of lower priority on the same processor gets no turn by that */
+            nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
 }
 
 /* Who takes it again and again owns it, from its next time on. */
