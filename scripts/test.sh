@@ -12,7 +12,7 @@ modes, each with a build directory of its own:
   --asan       address and undefined-behaviour sanitizers, in build-asan/
   --tsan       thread sanitizer, in build-tsan/
   --valgrind   every program of ours under valgrind, in build-valgrind/
-  --fuzz       no tests: libFuzzer on the file readers, the reply decoder, the encoders and filters, 60 s each, in build-fuzz/
+  --fuzz       no tests: libFuzzer on the file readers, the reply decoder, the encoders and filters, 60 or 20 s each, in build-fuzz/
   --perf       no tests: half a minute of bench/run, ratios to gRPC core within generous bounds, in build/
 
 selections:

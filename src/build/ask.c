@@ -93,6 +93,18 @@ begin_call(vmx_ask *ask)
         deadline_us < build->settings.deadline_us || winding ? deadline_us : build->settings.deadline_us;
 }
 
+/* Out of memory: the end of the build, or, at its end, of this call only. */
+static void
+refuse(vmx_ask *ask)
+{
+    ask->reply = NULL;
+    vmx_error_no_memory(&ask->error);
+    if (ask->build->stage == VMX_STAGE_WINDING)
+        ask->answered(ask);
+    else
+        vmx_build_fail(ask->build, &ask->error);
+}
+
 void
 vmx_ask_start(vmx_ask *ask, vmx_build *build, const char *method, const ProtobufCMessage *request,
               const ProtobufCMessageDescriptor *reply, void (*answered)(vmx_ask *ask))
@@ -102,9 +114,7 @@ vmx_ask_start(vmx_ask *ask, vmx_build *build, const char *method, const Protobuf
     ask->descriptor = reply;
     ask->answered = answered;
     if (!vmx_pack(request, &call.message)) {
-        vmx_error error;
-        vmx_error_no_memory(&error);
-        vmx_build_fail(build, &error);
+        refuse(ask);
         return;
     }
     vmx_arena_reset(&ask->arena);
