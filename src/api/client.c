@@ -184,27 +184,6 @@ init_caller(vmx_client *client, uint64_t seed)
     vmx_pace_init(&caller->cancels, (uint32_t)vmx_config_int(config, "hedge.cancels.per.second"));
 }
 
-/* What may be received at once: replies that are held, as much again on its way, and what builds have reserved. The core
- * counts a call's state there as well, some KB, and cancels calls when it has none left: with small limits 10,000 of them must
- * fit all the same. */
-static void
-limit_received(vmx_client *client)
-{
-    const int64_t least = 128 * 1024 * 1024;
-    int64_t builds = vmx_config_int(client->config, "memory.limit.bytes");
-    int64_t replies = vmx_config_int(client->config, "memory.reply.limit.bytes");
-    int64_t limit = builds + 2 * replies;
-    vmx_grpc_transport_limit(client->transport, (size_t)(limit > least ? limit : least));
-}
-
-static void
-prepare_transport(vmx_client *client)
-{
-    limit_received(client);
-    if (!vmx_config_bool(client->config, "signals.block"))
-        vmx_grpc_transport_leave_signals(client->transport);
-}
-
 /* The threads of a transport of its own are a property; one that was given has its own clock. */
 static vmx_status
 open_transport(vmx_client *client, vmx_error *error)
@@ -217,8 +196,8 @@ open_transport(vmx_client *client, vmx_error *error)
         size_t io_threads = (size_t)vmx_config_int(client->config, "io.threads");
         client->host.driven = io_threads == 0;
         status = vmx_grpc_transport_new(io_threads, &client->transport, error);
-        if (status == VMX_OK)
-            prepare_transport(client);
+        if (status == VMX_OK && !vmx_config_bool(client->config, "signals.block"))
+            vmx_grpc_transport_leave_signals(client->transport);
     }
     client->caller.transport = client->transport;
     return status;

@@ -154,9 +154,7 @@ static const vmx_property_row rows[] = {
         "before anybody asks."),
     INT("memory.reply.limit.bytes", "256m", 65536, 1099511627776, "bytes",
         "What the replies of operations may take in memory until the operations are freed; those under 4 KiB are not "
-        "counted. An operation whose reply finds no room fails with VMX_ERR_TOO_LARGE. As much again may be on its "
-        "way; when this and memory.limit.bytes are exceeded, and 128 MiB, calls are ended with "
-        "VMX_ERR_RESOURCE_EXHAUSTED before their replies are whole."),
+        "counted. An operation whose reply finds no room fails with VMX_ERR_TOO_LARGE."),
     INT("upsert.max.vectors", "0", 0, 1000000, "",
         "Vectors that one upsert may carry; more are refused before anything is sent. 0: the engine's limit "
         "(pinecone: 1000, milvus: 10000, qdrant: 1000)."),

@@ -67,7 +67,6 @@ static const remedy remedies[] = {
     {"Connection refused", "nothing listens there: check the endpoint, or start the server"},
     {"DNS resolution failed", "the name is unknown: check the endpoint"},
     {"larger than max", "raise receive.limit.bytes, or ask for less"},
-    {"Buffers full", "what came at once is more than twice memory.reply.limit.bytes: ask for less, or raise it"},
 };
 
 /* A server that expects TLS closes a plain connection without a word, or answers with what is no HTTP/2. */

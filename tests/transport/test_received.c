@@ -5,7 +5,6 @@
 #include <string.h>
 #include <vecmux/mock.h>
 
-#include "transport/grpc/grpc_transport.h"
 #include "transport/harness.h"
 #include "transport/suites.h"
 
@@ -14,13 +13,10 @@ enum { LIMIT = 100000 };
 static test_harness h;
 static vmx_mock *mock;
 
-/* `total_bytes`: of all replies; 0: no limit. */
 static void
-open_with_limit(int i, size_t total_bytes)
+open_with_limit(int i)
 {
     harness_open_bare(&h, (test_kind)i);
-    if (total_bytes > 0)
-        vmx_grpc_transport_limit(h.transport, total_bytes);
     ck_assert_int_eq(vmx_mock_start(NULL, &mock, NULL), VMX_OK);
     char target[64];
     vmx_channel_options options = harness_options(target, vmx_mock_port(mock));
@@ -76,7 +72,7 @@ check_fault(test_record *r, bool streaming, int code, const char *text)
 
 START_TEST(the_limit_holds_to_the_byte)
 {
-    open_with_limit(_i, 0);
+    open_with_limit(_i);
     char *bytes = calloc(1, LIMIT + 1);
     test_record r;
     for (int streaming = 0; streaming < 2; streaming++) {
@@ -114,7 +110,7 @@ pack(size_t len, unsigned seed, bool gzip)
 START_TEST(compressed_messages_are_unpacked)
 {
     static const size_t sizes[] = {0, 1, 1000, 65536, LIMIT};
-    open_with_limit(_i, 0);
+    open_with_limit(_i);
     test_record r;
     for (size_t i = 0; i < 4 * sizeof sizes / sizeof *sizes; i++) {
         size_t size = sizes[i / 4];
@@ -132,7 +128,7 @@ END_TEST
 
 START_TEST(the_limit_holds_for_what_is_unpacked)
 {
-    open_with_limit(_i, 0);
+    open_with_limit(_i);
     test_record r;
     for (int streaming = 0; streaming < 2; streaming++) {
         char *zeros = calloc(1, 1 << 20), text[64];
@@ -158,7 +154,7 @@ END_TEST
 /* Cut at its end, with a byte too many, with a wrong byte, and what is no such format at all. */
 START_TEST(damaged_messages_end_the_call)
 {
-    open_with_limit(_i, 0);
+    open_with_limit(_i);
     vmx_str good = pack(1000, 7, true);
     char *bytes = malloc(good.len + 1), text[64];
     size_t lens[] = {good.len - 1, good.len + 1, good.len, good.len, 1};
@@ -212,31 +208,6 @@ START_TEST(what_nobody_asked_for_stays_with_the_peer)
 }
 END_TEST
 
-/* A reply that is larger than everything together may be is ended before it is whole; the connection serves on. */
-START_TEST(a_reply_beyond_all_memory_is_not_received_whole)
-{
-    enum { TOTAL = 8 << 20, HUGE = 64 << 20 };
-    open_with_limit(_i, TOTAL);
-    char *bytes = calloc(1, HUGE);
-    vmx_mock_counters counters;
-    vmx_mock_counters_init(&counters, sizeof counters);
-    test_record r;
-    for (int streaming = 0; streaming < 2; streaming++) {
-        call(&r, (vmx_str){bytes, HUGE}, NULL, streaming);
-        check_fault(&r, streaming, VMX_GRPC_RESOURCE_EXHAUSTED, "Buffers full");
-        call(&r, (vmx_str){bytes, LIMIT}, NULL, streaming);
-        ck_assert(streaming ? record_wait_messages(&r, 1, 10000) : record_wait_end(&r, 10000));
-        ck_assert_uint_eq(r.len, LIMIT);
-        record_close(&r);
-    }
-    vmx_mock_count(mock, &counters);
-    printf("of two replies of %d bytes came %llu\n", HUGE, (unsigned long long)counters.body_bytes);
-    ck_assert_uint_lt(counters.body_bytes, HUGE);
-    free(bytes);
-    close_all();
-}
-END_TEST
-
 TCase *
 received_cases(void)
 {
@@ -246,7 +217,6 @@ received_cases(void)
     tcase_add_loop_test(tcase, compressed_messages_are_unpacked, 0, FAKE);
     tcase_add_loop_test(tcase, the_limit_holds_for_what_is_unpacked, 0, FAKE);
     tcase_add_loop_test(tcase, damaged_messages_end_the_call, 0, FAKE);
-    tcase_add_loop_test(tcase, a_reply_beyond_all_memory_is_not_received_whole, 0, FAKE);
     tcase_add_loop_test(tcase, what_nobody_asked_for_stays_with_the_peer, 0, FAKE);
     return tcase;
 }

@@ -83,18 +83,6 @@ add_windows(arguments *list, const vmx_channel_options *options)
     add_int(list, GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, options->receive_ahead_bytes);
 }
 
-/* The core's account of memory: in 1.51.1 it counts what is read from sockets, as long as any byte of it is used, and when
- * it is overdrawn, ends streams until it is not (chttp2_transport.cc, destructive_reclaimer_locked). */
-static void
-add_quota(arguments *list, grpc_resource_quota *quota)
-{
-    if (quota == NULL)
-        return;
-    list->args[list->count++] = (grpc_arg){.type = GRPC_ARG_POINTER,
-                                           .key = text_of(GRPC_ARG_RESOURCE_QUOTA),
-                                           .value.pointer = {quota, grpc_resource_quota_arg_vtable()}};
-}
-
 /* `proxy` is memory for the proxy's URI that lives until the channel is made. */
 static void
 add_names(arguments *list, const vmx_channel_options *options, char *proxy, size_t proxy_size)
@@ -133,7 +121,6 @@ create(vmx_grpc_transport *transport, const vmx_channel_options *options, vmx_er
     add_keepalive(&list, options);
     add_reconnect(&list, options);
     add_windows(&list, options);
-    add_quota(&list, transport->quota);
     add_names(&list, options, proxy, sizeof proxy);
     sigset_t old = vmx_signals_block();
     grpc_channel *channel =

@@ -19,12 +19,4 @@ vmx_grpc_transport_new(size_t io_threads, vmx_transport **transport, vmx_error *
 void
 vmx_grpc_transport_leave_signals(vmx_transport *transport);
 
-/*
- * Before the first channel: the memory of received bytes of all channels, from the socket to the release of the message, is
- * at most so many bytes, and about one read more. What goes beyond ends a stream, of one connection and otherwise whichever,
- * with RESOURCE_EXHAUSTED "Buffers full". The core knows no limit of a single message before it is whole.
- */
-void
-vmx_grpc_transport_limit(vmx_transport *transport, size_t received_bytes);
-
 #endif

@@ -105,8 +105,7 @@ vmx_grpc_time(uint64_t time_us);
 struct vmx_grpc_transport {
     vmx_transport base;
     grpc_channel *nowhere;
-    grpc_resource_quota *quota; /* of the channels together; NULL: none */
-    vmx_buffer system_roots;    /* under lock; PEM text, read when first needed */
+    vmx_buffer system_roots; /* under lock; PEM text, read when first needed */
     atomic_bool stopping;
     bool left_to_driver; /* driven: shut down from inside an event */
     pthread_mutex_t lock;

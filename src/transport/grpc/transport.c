@@ -90,8 +90,6 @@ destroy(vmx_grpc_transport *transport, bool wait)
         vmx_grpc_loop_free((vmx_grpc_loop *)transport->base.loops[i]);
     if (transport->nowhere != NULL)
         grpc_channel_destroy(transport->nowhere);
-    if (transport->quota != NULL)
-        grpc_resource_quota_unref(transport->quota);
     pthread_cond_destroy(&transport->thread_ended);
     pthread_mutex_destroy(&transport->lock);
     vmx_buffer_free(&transport->system_roots);
@@ -345,12 +343,4 @@ vmx_grpc_transport_leave_signals(vmx_transport *transport)
 {
     for (size_t i = 0; i < transport->loop_count; i++)
         ((vmx_grpc_loop *)transport->loops[i])->leaves_signals = true;
-}
-
-void
-vmx_grpc_transport_limit(vmx_transport *base, size_t received_bytes)
-{
-    vmx_grpc_transport *transport = (vmx_grpc_transport *)base;
-    transport->quota = grpc_resource_quota_create("vecmux");
-    grpc_resource_quota_resize(transport->quota, received_bytes);
 }
