@@ -238,14 +238,18 @@ reports_were_read(void *arg)
     return read;
 }
 
+/* What was seen once is enough: another thread may use it first, and then this one waits again. */
 static vmx_status
 wait_for_reader(taking *t, vmx_error *error)
 {
     vmx_writer *writer = t->writer;
     bool waits = t->blocks && !vmx_callback_inside();
-    while (waits && !reports_were_read(writer) && vmx_writer_now(writer) < t->deadline_us)
+    bool read = reports_were_read(writer);
+    while (waits && !read && vmx_writer_now(writer) < t->deadline_us) {
         vmx_host_drive(writer->parts.host, t->deadline_us, reports_were_read, writer);
-    return reports_were_read(writer) ? VMX_OK : would_block(t, 0, "1024 reports wait to be polled and freed", error);
+        read = reports_were_read(writer);
+    }
+    return read ? VMX_OK : would_block(t, 0, "1024 reports wait to be polled and freed", error);
 }
 
 static bool
@@ -266,17 +270,21 @@ count_line_waiter(vmx_writer *writer, bool waits)
     pthread_mutex_unlock(&writer->lock);
 }
 
+/* The same holds for the line. */
 static vmx_status
 wait_for_line(taking *t, vmx_error *error)
 {
     vmx_writer *writer = t->writer;
+    bool room = line_has_room(writer);
     if (t->blocks && !vmx_callback_inside()) {
         count_line_waiter(writer, true);
-        while (!line_has_room(writer) && vmx_writer_now(writer) < t->deadline_us)
+        while (!room && vmx_writer_now(writer) < t->deadline_us) {
             vmx_host_drive(writer->parts.host, t->deadline_us, line_has_room, writer);
+            room = line_has_room(writer);
+        }
         count_line_waiter(writer, false);
     }
-    if (line_has_room(writer))
+    if (room)
         return VMX_OK;
     vmx_status status = would_block(t, 0, "enough batches wait to be sent", error);
     if (status == VMX_ERR_WOULD_BLOCK && line_has_room(writer))
