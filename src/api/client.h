@@ -32,11 +32,12 @@ struct vmx_client {
     vmx_transport *transport;
     vmx_transport *clock; /* whose time is not CLOCK_MONOTONIC; NULL: the transport's is, or there is none any more */
     vmx_pool *pool;
-    pthread_mutex_t streams_lock; /* caller.streams, while it is opened */
-    vmx_memory *memory;           /* the budget of what is encoded */
-    vmx_memory *replies;          /* the budget of replies that operations hold */
-    vmx_ledger ledger;            /* of its writers */
-    vmx_workers *workers;         /* for slow things */
+    pthread_mutex_t streams_lock; /* guards `streams` */
+    vmx_pool *streams;    /* in use as caller.streams, unless it could not be opened whole; NULL: not wanted yet */
+    vmx_memory *memory;   /* the budget of what is encoded */
+    vmx_memory *replies;  /* the budget of replies that operations hold */
+    vmx_ledger ledger;    /* of its writers */
+    vmx_workers *workers; /* for slow things */
     vmx_build_counters builds;
     vmx_engine engine;
     vmx_caller caller;

@@ -120,9 +120,9 @@ open_streams_locked(vmx_client *client, vmx_error *error)
     vmx_pool_options options = pool_options(client);
     options.first_channel = vmx_pool_count(client->pool);
     options.channel.receive_ahead_bytes = (int64_t)client->caller.receive_ahead_bytes;
-    vmx_pool *pool = NULL;
-    vmx_status status = open_pool(client, &options, &pool, error);
-    atomic_store_explicit(&client->caller.streams, pool, memory_order_release);
+    vmx_status status = open_pool(client, &options, &client->streams, error);
+    if (status == VMX_OK)
+        atomic_store_explicit(&client->caller.streams, client->streams, memory_order_release);
     return status;
 }
 
@@ -130,7 +130,11 @@ vmx_status
 vmx_pools_open_streams(vmx_client *client, vmx_error *error)
 {
     pthread_mutex_lock(&client->streams_lock);
-    vmx_status status = streams_of(client) == NULL ? open_streams_locked(client, error) : VMX_OK;
+    vmx_status status = VMX_OK;
+    if (client->streams == NULL)
+        status = open_streams_locked(client, error);
+    else if (streams_of(client) == NULL) /* there was no memory for all of its channels */
+        status = vmx_error_no_memory(error);
     pthread_mutex_unlock(&client->streams_lock);
     return status;
 }
@@ -141,7 +145,7 @@ void
 vmx_pools_close(vmx_client *client)
 {
     pthread_mutex_lock(&client->streams_lock); /* nobody opens one after torn_down was set and this */
-    vmx_pool *streams = streams_of(client);
+    vmx_pool *streams = client->streams;
     pthread_mutex_unlock(&client->streams_lock);
     if (streams != NULL)
         vmx_pool_close(streams);
@@ -152,8 +156,8 @@ vmx_pools_close(vmx_client *client)
 void
 vmx_pools_free(vmx_client *client)
 {
-    if (streams_of(client) != NULL)
-        vmx_pool_free(streams_of(client));
+    if (client->streams != NULL)
+        vmx_pool_free(client->streams);
     if (client->pool != NULL)
         vmx_pool_free(client->pool);
 }

@@ -5,9 +5,10 @@
 #ifndef VMX_API_RUN_STORE_H
 #define VMX_API_RUN_STORE_H
 
-#include "core/lock.h"
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "core/lock.h"
 
 typedef struct vmx_run vmx_run;
 
