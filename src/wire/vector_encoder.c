@@ -49,7 +49,7 @@ typedef struct writer {
 static bool
 is_referenced(const vmx_vector_item *item, const vmx_block *lender)
 {
-    return lender != NULL && vmx_vector_values_bytes(item) >= VMX_REFERENCE_MIN_BYTES;
+    return vmx_values_are_referenced(vmx_vector_values_bytes(item), lender);
 }
 
 static void

@@ -35,6 +35,13 @@ typedef struct vmx_vector_item {
 /* Lent values shorter than this are copied all the same: a slice of its own costs more (docs/performance.md). */
 #define VMX_REFERENCE_MIN_BYTES 2048
 
+/* Whether a vector's values, which are the lender's (NULL: nobody's), are referenced. */
+static inline bool
+vmx_values_are_referenced(size_t values_bytes, const vmx_block *lender)
+{
+    return lender != NULL && values_bytes >= VMX_REFERENCE_MIN_BYTES;
+}
+
 /* Bytes of the dense values. */
 static inline size_t
 vmx_vector_values_bytes(const vmx_vector_item *item)

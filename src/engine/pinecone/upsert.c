@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "engine/check.h"
 #include "engine/pinecone/pinecone.h"
+#include "engine/pinecone/plain.h"
 #include "wire/struct_bytes.h"
 #include "wire/vector_encoder.h"
 
@@ -69,24 +70,36 @@ encode(vmx_machine *machine, const vmx_vector_item *items, size_t count, vmx_ste
                              size_bytes, max_bytes, count);
     if (!vmx_vectors_encode(items, count, machine->name_space, size_bytes, machine->lender, &first->request.message))
         return vmx_error_no_memory(machine->error);
-    first->kind = VMX_STEP_CALL;
-    first->request.method = "/VectorService/Upsert";
-    first->request.writes = first->request.idempotent = true;
     return VMX_OK;
 }
 
-vmx_status
-vmx_pinecone_upsert(vmx_machine *machine, const vmx_vectors *vectors, vmx_step *first)
+static vmx_status
+encode_any(vmx_machine *machine, const vmx_vectors *vectors, vmx_step *first)
 {
     vmx_status status = vmx_check_vectors(vectors, &machine->engine->limits, machine->error);
     if (status != VMX_OK)
         return status;
     vmx_arena scratch = {0};
     vmx_vector_item *items;
-    machine->on_reply = on_reply;
     status = fill_items(&scratch, vectors, &items, machine->error);
     if (status == VMX_OK)
         status = encode(machine, items, vectors->count, first);
     vmx_arena_reset(&scratch);
     return status;
+}
+
+vmx_status
+vmx_pinecone_upsert(vmx_machine *machine, const vmx_vectors *vectors, vmx_step *first)
+{
+    vmx_status status = VMX_OK;
+    if (!vmx_plain_encode(vectors, &machine->engine->limits, machine->name_space, machine->lender,
+                          &first->request.message))
+        status = encode_any(machine, vectors, first);
+    if (status != VMX_OK)
+        return status;
+    machine->on_reply = on_reply;
+    first->kind = VMX_STEP_CALL;
+    first->request.method = "/VectorService/Upsert";
+    first->request.writes = first->request.idempotent = true;
+    return VMX_OK;
 }
