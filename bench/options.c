@@ -29,6 +29,7 @@ enum {
     VECTORS,
     PAYLOAD,
     LEND,
+    SEND,
     WITH_VALUES,
     WITH_METADATA,
     SEED,
@@ -68,6 +69,7 @@ static const struct option long_options[] = {
     {"vectors", required_argument, NULL, VECTORS},
     {"payload", required_argument, NULL, PAYLOAD},
     {"lend", no_argument, NULL, LEND},
+    {"send", required_argument, NULL, SEND},
     {"with-values", no_argument, NULL, WITH_VALUES},
     {"with-metadata", no_argument, NULL, WITH_METADATA},
     {"seed", required_argument, NULL, SEED},
@@ -110,6 +112,8 @@ static const char help[] =
     "  --vectors N            load: how many in all                             (for --seconds)\n"
     "  --payload N            bytes of text in each vector's metadata           (0: no metadata)\n"
     "  --lend                 upsert, load: the values are lent, not copied\n"
+    "  --send ready|pieces|checked|copied   upsert, load of raw_core: ready messages, two pieces a vector,\n"
+    "                         the same after a look for NaN, or values that are looked at and copied   (ready)\n"
     "  --seconds S            of each measurement                               (3)\n"
     "  --warm-up S            before each measurement                           (1)\n"
     "  --rate R               open loop: operations/s, latency from the intended start   (closed loop)\n"
@@ -331,6 +335,25 @@ read_number_option(bench_options *options, int option, char *value)
     }
 }
 
+static const char *const send_names[] = {"ready", "pieces", "checked", "copied"};
+
+const char *
+bench_send_name(bench_send send)
+{
+    return send_names[send];
+}
+
+static bool
+read_send(bench_options *options, const char *value)
+{
+    for (size_t i = 0; i < sizeof send_names / sizeof send_names[0]; i++) {
+        options->send = (bench_send)i;
+        if (strcmp(value, send_names[i]) == 0)
+            return true;
+    }
+    return refuse("--send", value, "must be ready, pieces, checked or copied");
+}
+
 static bool
 read_option(bench_options *options, int option, char *value)
 {
@@ -352,6 +375,8 @@ read_option(bench_options *options, int option, char *value)
         return options->with_metadata = true;
     case LEND:
         return options->lend = true;
+    case SEND:
+        return read_send(options, value);
     case DRIVEN:
         return options->driven = true;
     case JSON:

@@ -26,6 +26,14 @@ typedef enum bench_rows_kind {
     BENCH_ROWS_WALKING   /* each part walks from the first document to its own first one, as a doc iterator has to */
 } bench_rows_kind;
 
+/* How a floor sends a batch of vectors: what a client can do at best that has to do so much with it. */
+typedef enum bench_send {
+    BENCH_SEND_READY, /* its bytes, in one piece */
+    BENCH_SEND_PIECES, /* tags, lengths and ids from one memory, values from where the caller has them: two pieces a vector */
+    BENCH_SEND_CHECKED, /* the same, and the values are looked at for NaN before */
+    BENCH_SEND_COPIED   /* values are looked at and copied in one go, behind their tags, lengths and ids */
+} bench_send;
+
 /* Of the scenarios upload and download. */
 typedef struct bench_transfer {
     size_t bytes;                   /* of the vectors */
@@ -53,6 +61,7 @@ typedef struct bench_options {
     size_t vectors;     /* load: how many in all; 0: for so many seconds */
     size_t payload;     /* bytes of text in each vector's metadata */
     bool lend;          /* the values of upserts and loads */
+    bench_send send;    /* of upserts and loads, by a floor */
     bool with_values;   /* queries ask for the values of what they find */
     bool with_metadata;
     uint64_t seed;
@@ -93,9 +102,11 @@ bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVEL
 size_t
 bench_options_part_bytes(const bench_options *options, uint64_t part_bytes[BENCH_MAX_LEVELS]);
 
-/* "reader", ... Static. */
+/* "reader", ... and "ready", ... Static. */
 const char *
 bench_rows_kind_name(bench_rows_kind kind);
+const char *
+bench_send_name(bench_send send);
 
 /* Names what is downloaded, by its size: the idempotency key of its build. */
 void

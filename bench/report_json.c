@@ -34,11 +34,12 @@ load_json(const bench_options *options)
     json_t *extra = json_array();
     for (size_t i = 0; i < options->setting_count; i++)
         json_array_append_new(extra, json_string(options->settings[i]));
-    return json_pack("{s:I, s:I, s:I, s:b, s:[i,i,i,i], s:s, s:I, s:o}", "batch",
+    return json_pack("{s:I, s:I, s:I, s:b, s:s, s:[i,i,i,i], s:s, s:I, s:o}", "batch",
                      (json_int_t)bench_options_batch(options), "vectors", (json_int_t)options->vectors, "payload",
-                     (json_int_t)options->payload, "lend", options->lend, "weights", (int)weights->upsert,
-                     (int)weights->query, (int)weights->fetch, (int)weights->del, "ids",
-                     options->zipfian ? "zipfian" : "uniform", "id_count", (json_int_t)options->id_count, "set", extra);
+                     (json_int_t)options->payload, "lend", options->lend, "send", bench_send_name(options->send),
+                     "weights", (int)weights->upsert, (int)weights->query, (int)weights->fetch, (int)weights->del,
+                     "ids", options->zipfian ? "zipfian" : "uniform", "id_count", (json_int_t)options->id_count, "set",
+                     extra);
 }
 
 /* All options, with their defaults. */

@@ -113,6 +113,7 @@ raw_call_init(raw_call *call)
 void
 raw_call_destroy(raw_call *call)
 {
+    grpc_slice_unref(call->copy);
     grpc_slice_buffer_destroy(&call->request.data.raw.slice_buffer);
     grpc_metadata_array_destroy(&call->initial);
     grpc_metadata_array_destroy(&call->trailing);
@@ -153,8 +154,7 @@ raw_call_start(raw_channel *channel, raw_call *call, uint64_t now_ns)
     call->start_ns = now_ns;
     call->reply = NULL;
     call->details = grpc_empty_slice();
-    grpc_slice_buffer_add(&call->request.data.raw.slice_buffer,
-                          grpc_slice_ref(requests->messages[channel->next_request]));
+    raw_requests_put(requests, channel->next_request, &call->copy, &call->request.data.raw.slice_buffer);
     channel->next_request = (channel->next_request + 1) % requests->count;
     call->core = grpc_channel_create_registered_call(channel->channel, NULL, GRPC_PROPAGATE_DEFAULTS, channel->queue,
                                                      channel->method, deadline, NULL);

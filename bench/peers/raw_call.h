@@ -24,6 +24,7 @@ typedef struct raw_call {
     uint64_t start_ns;
     struct raw_call *next; /* for whoever holds it */
     grpc_byte_buffer request;
+    grpc_slice copy; /* of a request that is put together; the call's, as long as it is */
     grpc_byte_buffer *reply;
     grpc_metadata_array initial, trailing;
     grpc_status_code status;

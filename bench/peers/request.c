@@ -1,7 +1,10 @@
 #include "request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "parts.h"
 
 /* Protocol Buffers, "Encoding": wire types 0 (varint) and 2 (length-delimited); field numbers of
  * proto/pinecone/vector_service.proto. */
@@ -132,6 +135,18 @@ make_queries(raw_requests *requests, const bench_options *options)
 }
 
 static bool
+take_apart(raw_requests *requests, const bench_options *options)
+{
+    if (options->payload > 0) {
+        fprintf(stderr, "bench: --send: only batches without metadata are put together: leave --payload out\n");
+        return false;
+    }
+    requests->parts = raw_parts_new(options->send, requests->messages, requests->count, bench_options_batch(options),
+                                    options->dimension * sizeof(float));
+    return requests->parts != NULL;
+}
+
+static bool
 make_batch(raw_requests *requests, const bench_options *options)
 {
     bench_random random = options->seed;
@@ -146,7 +161,7 @@ make_batch(raw_requests *requests, const bench_options *options)
         requests->messages[i] = encode_batch(options, floats, text);
     free(floats);
     free(text);
-    return requests->count > 0;
+    return requests->count > 0 && (options->send == BENCH_SEND_READY || take_apart(requests, options));
 }
 
 bool
@@ -163,8 +178,18 @@ raw_requests_init(raw_requests *requests, const bench_options *options)
 }
 
 void
+raw_requests_put(const raw_requests *requests, size_t i, grpc_slice *copy, grpc_slice_buffer *buffer)
+{
+    if (requests->parts)
+        raw_parts_put(requests->parts, i, copy, buffer);
+    else
+        grpc_slice_buffer_add(buffer, grpc_slice_ref(requests->messages[i]));
+}
+
+void
 raw_requests_free(raw_requests *requests)
 {
+    raw_parts_free(requests->parts);
     for (size_t i = 0; i < requests->count; i++)
         grpc_slice_unref(requests->messages[i]);
 }

@@ -6,6 +6,7 @@
 #define BENCH_PEERS_REQUEST_H
 
 #include <grpc/slice.h>
+#include <grpc/slice_buffer.h>
 
 #include "../data.h"
 #include "../meter.h"
@@ -15,7 +16,8 @@ typedef struct raw_requests {
     const char *path; /* "/VectorService/Query"; static */
     grpc_slice messages[BENCH_QUERIES];
     size_t count;
-    double payload_bytes; /* of vectors in each */
+    double payload_bytes;    /* of vectors in each */
+    struct raw_parts *parts; /* of batches that are not sent ready (--send); else NULL */
 } raw_requests;
 
 /*
@@ -24,6 +26,10 @@ typedef struct raw_requests {
  */
 bool
 raw_requests_init(raw_requests *requests, const bench_options *options);
+
+/* Puts request `i` into the empty `buffer`, as --send says. `copy` is memory for it that no other call uses meanwhile. */
+void
+raw_requests_put(const raw_requests *requests, size_t i, grpc_slice *copy, grpc_slice_buffer *buffer);
 
 void
 raw_requests_free(raw_requests *requests);

@@ -6,6 +6,7 @@ from . import sdk, tools
 
 DRIVEN, BACKGROUND = "vecmux driven", "vecmux background"
 RAW, HANDOFF, CPP, PYTHON, H2 = "raw_core", "raw_core_handoff", "grpc++", "python grpcio", "h2load"
+RAW_CHECKED, RAW_COPIED = "raw_core, checked pieces", "raw_core, copies"
 STREAM, WALKING, DECODER = "raw_stream", "vecmux, parts walked to", "vecmux's decoder"
 PINECONE_8, PINECONE_RUST, PINECONE_GO = "pinecone 8 (Python)", "pinecone newest (Rust)", "go-pinecone"
 SLOW = {PYTHON, H2, PINECONE_8, PINECONE_RUST, PINECONE_GO}  # to start
@@ -50,6 +51,7 @@ def commands(build, programs, groups):
         return lambda: ["/usr/bin/python3", os.path.join(tools.PEERS, name)]
 
     makers = {DRIVEN: program("vecmux-bench", "--driven"), BACKGROUND: program("vecmux-bench"), RAW: program("raw_core"),
+              RAW_CHECKED: program("raw_core", "--send", "checked"), RAW_COPIED: program("raw_core", "--send", "copied"),
               HANDOFF: program("raw_core_handoff"), STREAM: program("raw_stream"), DECODER: program("decode_alone"),
               WALKING: program("vecmux-bench", "--driven", "--source", "walking"), CPP: program("grpcpp"), PYTHON: script("python_grpcio.py"),
               H2: script("h2load.py"), PINECONE_GO: lambda: sdk.go_client(build),
@@ -78,8 +80,9 @@ LATENCY = Group("latency", "Queries one after the other, each waited for", "late
                 checks=[Check("p50", RAW, 1.05), cpu(CPP, 1.0)], deciding=True)
 
 UPSERT = Group("upsert", "Upserts of 768 values each, lent by the caller, 610 to a request of 1.9 MB, 8 in flight", "upsert",
-               [DRIVEN, RAW, CPP, PYTHON, PINECONE_8, PINECONE_RUST, PINECONE_GO], ["--in-flight", "8", "--lend"],
-               checks=[rate(RAW, 0.9), cpu(RAW, 1.15), cpu(CPP, 1.0)], deciding=True)
+               [DRIVEN, RAW, RAW_CHECKED, CPP, PYTHON, PINECONE_8, PINECONE_RUST, PINECONE_GO],
+               ["--in-flight", "8", "--lend"], deciding=True,
+               checks=[rate(RAW, 0.9), cpu(RAW, 1.15), rate(RAW_CHECKED, 0.9), cpu(RAW_CHECKED, 1.15), cpu(CPP, 1.0)])
 
 UPLOAD = Group("upload", "2 GiB of made-up vectors into a repository that discards them, 4 parts of 8 MiB at a time, crc32c; an "
                "operation is a MiB", "upload", [DRIVEN, BACKGROUND, STREAM],
@@ -95,11 +98,13 @@ DEFAULT = [
     Group("scale-10000", "Queries, 10,000 in flight; the server keeps 9,900 open", "scale", [DRIVEN, RAW, CPP],
           ["--in-flight", "10000"], ["--discard-hold", "9900"], [cpu(RAW, 1.15), cpu(CPP, 1.0)], warm_up_s=1.3),
     UPSERT,
-    Group("upsert-copied", "The same, the values copied", "upsert", [DRIVEN, RAW, CPP], ["--in-flight", "8"],
-          checks=[cpu(CPP, 1.0)], seconds_factor=0.5),
-    Group("load", "The bulk writer, 610 vectors of 768 values to a batch of 1.9 MB, 8 in flight, lent", "load", [BACKGROUND, DRIVEN, RAW],
-          ["--in-flight", "8", "--lend"], checks=[rate(RAW, 0.85), cpu(RAW, 1.25)], deciding=True),
-    Group("load-copied", "The same, copied once", "load", [BACKGROUND, RAW], ["--in-flight", "8"], seconds_factor=0.5),
+    Group("upsert-copied", "The same, the values copied", "upsert", [DRIVEN, RAW, RAW_COPIED, CPP], ["--in-flight", "8"],
+          checks=[cpu(RAW_COPIED, 1.15), cpu(CPP, 1.0)], seconds_factor=0.5),
+    Group("load", "The bulk writer, 610 vectors of 768 values to a batch of 1.9 MB, 8 in flight, lent", "load",
+          [BACKGROUND, DRIVEN, RAW, RAW_CHECKED], ["--in-flight", "8", "--lend"], deciding=True,
+          checks=[rate(RAW, 0.85), cpu(RAW, 1.25), rate(RAW_CHECKED, 0.85), cpu(RAW_CHECKED, 1.25)]),
+    Group("load-copied", "The same, copied once", "load", [BACKGROUND, DRIVEN, RAW, RAW_COPIED], ["--in-flight", "8"],
+          checks=[rate(RAW_COPIED, 0.85), cpu(RAW_COPIED, 1.25)], seconds_factor=0.5),
     UPLOAD,
     Group("upload-parts", "512 MiB of made-up vectors of 128 values, beside them 40 % deleted documents, cut into 4 to 1,024 parts",
           "upload", [DRIVEN, WALKING], ["--bytes", "512m", "--dimension", "128", "--deleted", "40", "--parts", "4,16,64,256,1024"],

@@ -5,11 +5,14 @@ import shutil
 import subprocess
 
 COLOURS = {"vecmux driven": "#0b6e99", "vecmux background": "#58a6c7", "raw_core": "#555555", "raw_core_handoff": "#999999",
+           "raw_core, checked pieces": "#777777", "raw_core, copies": "#aaaaaa",
            "grpc++": "#c8553d", "python grpcio": "#e0a030", "h2load": "#7a9e48",
            "raw_stream": "#555555", "vecmux's decoder": "#0b6e99", "vecmux, parts walked to": "#c8553d",
            "pinecone 8 (Python)": "#b5838d", "pinecone newest (Rust)": "#6d597a", "go-pinecone": "#3d8f8a"}
 OTHER_COLOUR = "#8a5fa8"
-NAMES = {"raw_core": "gRPC core, by hand", "raw_core_handoff": "gRPC core, by hand, 2 threads", "grpc++": "gRPC C++",
+NAMES = {"raw_core": "gRPC core, by hand", "raw_core_handoff": "gRPC core, by hand, 2 threads",
+         "raw_core, checked pieces": "gRPC core, by hand, lent values", "raw_core, copies": "gRPC core, by hand, copied values",
+         "grpc++": "gRPC C++",
          "python grpcio": "Python grpcio", "h2load": "h2load (HTTP/2 alone)",
          "raw_stream": "gRPC core, by hand", "vecmux, parts walked to": "the same, walking to each part (k-NN's way)",
          "pinecone 8 (Python)": "Pinecone 8 (Python)", "pinecone newest (Rust)": "Pinecone newest (Rust)",

@@ -106,6 +106,19 @@ class Smoke(unittest.TestCase):
                 with self.subTest(program, scenario=scenario):
                     self.measure(program, scenario, *SCENARIOS[scenario])
 
+    def test_floors_that_put_batches_together(self):
+        """A server that stores them reads every byte."""
+        storing = Vecmuxd()
+        for scenario in ("upsert", "load"):
+            sizes = set()
+            for send in ("ready", "pieces", "checked", "copied"):
+                with self.subTest(scenario, send=send):
+                    report = self.measure("VMX_RAW_CORE", scenario, "--batch", "20", "--send", send, "--endpoint", storing.target)
+                    self.assertEqual(report["settings"]["send"], send)
+                    sizes.add(report["rows"][0]["payload_bytes_per_op"])
+            self.assertEqual(sizes, {20 * 64 * 4})
+        self.assertEqual(storing.stop()[0], 0)
+
     def test_decoding_alone_reads_every_value(self):
         """The bytes are written again before each time: the same sum comes out, however often."""
         done = run("VMX_DECODE_ALONE", "decode-alone", "--endpoint", self.server.target, "--json", *SECONDS)
@@ -151,7 +164,8 @@ class Smoke(unittest.TestCase):
                           ["mixed", "--ids", "zipf"], ["query", "--seconds", "0"], ["query", "--seconds", "nan"],
                           ["query", "--rate", "-1"], ["query", "--vectors", "5"], ["latency", "--rate", "5"],
                           ["upload", "--processes", "2"], ["query", "--processes", "2", "--metrics-file", "x"],
-                          ["query", "--metrics-listen", "localhost"], ["query", "--seed", "-1"], ["query", "query"], []):
+                          ["query", "--metrics-listen", "localhost"], ["query", "--seed", "-1"], ["query", "query"], ["load", "--send", "copied"], ["load", "--send", "x"],
+                          []):
             done = run("VMX_BENCH", *arguments)
             self.assertNotEqual(done.returncode, 0, arguments)
             self.assertTrue(done.stderr.startswith("bench: "), done.stderr)
@@ -159,7 +173,7 @@ class Smoke(unittest.TestCase):
 
     def test_a_floor_refuses_what_it_cannot_do(self):
         for arguments in (["query", "--rate", "5"], ["query", "--channels", "2"], ["query", "--processes", "2"],
-                          ["query", "--metrics-file", "x"], ["mixed"]):
+                          ["query", "--metrics-file", "x"], ["mixed"], ["upsert", "--send", "copied", "--payload", "5"]):
             done = run("VMX_RAW_CORE", *arguments)
             self.assertNotEqual(done.returncode, 0, arguments)
             self.assertTrue(done.stderr.startswith("bench: "), done.stderr)

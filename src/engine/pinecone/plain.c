@@ -62,7 +62,8 @@ begin(plain_writer *w, const plain_size *size, size_t count, vmx_block *lender, 
     *message = (vmx_message){.size_bytes = size->size_bytes, .shared = {block}};
     message->slices = size->referenced ? vmx_alloc((2 * count + 1) * sizeof *message->slices) : message->few;
     if (message->slices == NULL) {
-        message->shared[0] = vmx_block_release(block);
+        vmx_block_release(block);
+        *message = (vmx_message){0};
         return false;
     }
     if (size->referenced)
