@@ -22,9 +22,9 @@ def cpu_model():
     return platform.machine()
 
 
-def describe(mode, settings):
+def describe(mode, settings, trained):
     return {
-        "mode": mode, "usual": dataclasses.asdict(settings.usual), "deciding": dataclasses.asdict(settings.deciding),
+        "mode": mode, "trained": trained, "usual": dataclasses.asdict(settings.usual), "deciding": dataclasses.asdict(settings.deciding),
         "cpu": cpu_model(), "cores": os.cpu_count(), "kernel": platform.release(),
         "load_before": os.getloadavg()[0], "compiler": first_line(["cc", "--version"]),
         "commit": first_line(["git", "describe", "--always", "--dirty"]),

@@ -143,7 +143,7 @@ def about_section(about, results):
         for client, reports in result.reports.items():
             versions.setdefault(client, next(iter(reports.values()))["versions"])
     lines = [f"- {about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, load {about['load_before']:.1f} when it began",
-             f"- vecmux {about['commit']}, {about['compiler']}, Release",
+             f"- vecmux {about['commit']}, {about['compiler']}, Release{', trained (bench/train)' if about['trained'] else ''}",
              f"- server on core {about['server_core']}, client on core {about['client_core']}; all clients in turn in each round, in an "
              f"order that changes",
              f"- server: {about['server']}"]

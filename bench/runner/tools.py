@@ -38,13 +38,13 @@ def install_packages():
             return
 
 
-def build(directory):
+def build(directory, *options):
     """A Release build; gives the directory of its programs. One that was there keeps its tests."""
     tests = [] if os.path.exists(os.path.join(directory, "CMakeCache.txt")) else ["-DVECMUX_BUILD_TESTS=OFF"]
     peers = subprocess.run(["pkg-config", "--exists", "grpc++"], check=False).returncode == 0
     peers = peers and shutil.which("grpc_cpp_plugin") is not None
     subprocess.run(["cmake", "-S", ROOT, "-B", directory, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                    f"-DVECMUX_BUILD_PEERS={'ON' if peers else 'OFF'}", *tests],
+                    f"-DVECMUX_BUILD_PEERS={'ON' if peers else 'OFF'}", *tests, *options],
                    check=True, stdout=subprocess.DEVNULL)
     targets = ["vecmuxd", "vecmux-bench", "raw_core", "raw_core_handoff", "raw_stream", "decode_alone"] + (["grpcpp"] if peers else [])
     done = subprocess.run(["ninja", "-C", directory, "--quiet", *targets], stdout=subprocess.PIPE, text=True, check=False)
