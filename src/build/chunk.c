@@ -52,13 +52,16 @@ next_byte(cursor *at, uint8_t *byte)
     return true;
 }
 
+/* A length of more than five bytes is none, for protobuf-c as for the guard, be its value small. */
+enum { MAX_VARINT_BYTES = 10, MAX_LENGTH_BYTES = 5 };
+
 static bool
-next_varint(cursor *at, uint64_t *value)
+next_varint(cursor *at, unsigned max_bytes, uint64_t *value)
 {
     uint8_t byte = 0x80;
     *value = 0;
     for (unsigned shift = 0; byte & 0x80; shift += 7) {
-        if (shift > 63 || !next_byte(at, &byte))
+        if (shift >= 7 * max_bytes || !next_byte(at, &byte))
             return false;
         *value |= (uint64_t)(byte & 0x7f) << shift;
     }
@@ -83,9 +86,9 @@ vmx_range_parse(const vmx_message *message, vmx_range_data *data)
     *data = (vmx_range_data){0};
     if (!next_byte(&at, &tag))
         return false;
-    if (tag == TAG_RANGE_OFFSET && (!next_varint(&at, &data->offset) || !next_byte(&at, &tag)))
+    if (tag == TAG_RANGE_OFFSET && (!next_varint(&at, MAX_VARINT_BYTES, &data->offset) || !next_byte(&at, &tag)))
         return false;
-    if (tag != TAG_RANGE_DATA || !next_varint(&at, &len) || len != left_of(&at))
+    if (tag != TAG_RANGE_DATA || !next_varint(&at, MAX_LENGTH_BYTES, &len) || len != left_of(&at))
         return false;
     data->slice = at.slice;
     data->inside = at.inside;
