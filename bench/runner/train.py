@@ -56,8 +56,9 @@ def practise(programs):
                     run(programs, sink.endpoint, peer, timed)
     for told, transfer in zip((["--discard-blobs"], []), TRANSFERS):
         with tools.Sink(programs, told) as sink:
-            for client in ("vecmux-bench", "raw_stream"):
-                run(programs, sink.endpoint, client, transfer)
+            run(programs, sink.endpoint, "vecmux-bench", transfer)
+            run(programs, sink.endpoint, "vecmux-bench", [*transfer, "--driven"])
+            run(programs, sink.endpoint, "raw_stream", transfer)
 
 
 def build(directory):
