@@ -83,7 +83,7 @@ typedef struct encoding {
 static bool
 is_lent(const encoding *e, const vmx_row *row)
 {
-    return e->lender != NULL && values_bytes(row) >= VMX_REFERENCE_MIN_BYTES;
+    return vmx_values_are_referenced(values_bytes(row), e->lender);
 }
 
 /* The vector is only named in an error where there is one: the name costs more than the rest. */

@@ -85,7 +85,7 @@ vmx_batch_free(vmx_batch *batch);
 static inline bool
 vmx_batch_references(const vmx_row *row, const vmx_block *lender)
 {
-    return lender != NULL && vmx_vector_values_bytes(&row->item) >= VMX_REFERENCE_MIN_BYTES;
+    return vmx_values_are_referenced(vmx_vector_values_bytes(&row->item), lender);
 }
 
 /* Bytes of the row that are copied into the batch. */

@@ -142,7 +142,7 @@ START_TEST(bytes_are_those_of_any_batch)
 }
 END_TEST
 
-/* An older, shorter struct: read by its size and stride. */
+/* A newer, longer struct: read by its size, which is the stride too. */
 START_TEST(structs_of_another_size_are_read)
 {
     struct {
