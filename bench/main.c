@@ -54,10 +54,8 @@ main(int argc, char **argv)
         fprintf(stderr, "bench: there is no scenario \"%s\"; see --help\n", options.scenario);
         return 2;
     }
-    if (options.send != BENCH_SEND_READY) {
-        fprintf(stderr, "bench: --send: only raw_core and raw_core_handoff know it: leave it out\n");
+    if (!bench_options_send_ready(&options))
         return 2;
-    }
     bench_allocations_watch(options.driven);
     bench_meter_set_allocations(bench_allocations_count);
     char versions[256];

@@ -411,6 +411,8 @@ suits_scenario(const bench_options *options)
     bool transfers = is(options, "upload") || is(options, "download");
     if (options->vectors > 0 && !is(options, "load"))
         return refuse("--vectors", NULL, "is of the scenario load; other ones take --seconds");
+    if (options->send != BENCH_SEND_READY && !is(options, "upsert") && !is(options, "load"))
+        return refuse("--send", bench_send_name(options->send), "is of upsert and load");
     if (options->rate > 0 && (transfers || is(options, "latency")))
         return refuse("--rate", NULL, "is of query, upsert, scale, channels, mixed, decode and load");
     if (options->processes > 1 && transfers)
@@ -456,6 +458,13 @@ bench_options_parse(bench_options *options, int argc, char **argv, const char *h
         options->warm_up_s = 0;
     }
     return true;
+}
+
+bool
+bench_options_send_ready(const bench_options *options)
+{
+    return options->send == BENCH_SEND_READY ||
+           refuse("--send", bench_send_name(options->send), "only raw_core and raw_core_handoff know it: leave it out");
 }
 
 bool

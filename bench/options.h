@@ -94,6 +94,10 @@ bench_options_parse(bench_options *options, int argc, char **argv, const char *h
 bool
 bench_options_are_plain(const bench_options *options);
 
+/* True without --send, which only the floors know. Else one line on stderr. */
+bool
+bench_options_send_ready(const bench_options *options);
+
 /* The --in-flight numbers, or those that the scenario has by default; how many there are. */
 size_t
 bench_options_levels(const bench_options *options, size_t levels[BENCH_MAX_LEVELS]);

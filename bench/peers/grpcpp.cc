@@ -318,7 +318,8 @@ main(int argc, char **argv)
 {
     bench_options options;
     int exit_code;
-    if (!bench_options_parse(&options, argc, argv, head, &exit_code) || !bench_options_are_plain(&options))
+    if (!bench_options_parse(&options, argc, argv, head, &exit_code) || !bench_options_are_plain(&options) ||
+        !bench_options_send_ready(&options))
         return exit_code;
     std::string versions = "grpc++ " + grpc::Version() + ", protobuf " +
                            google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION);

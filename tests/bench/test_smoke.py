@@ -173,7 +173,8 @@ class Smoke(unittest.TestCase):
 
     def test_a_floor_refuses_what_it_cannot_do(self):
         for arguments in (["query", "--rate", "5"], ["query", "--channels", "2"], ["query", "--processes", "2"],
-                          ["query", "--metrics-file", "x"], ["mixed"], ["upsert", "--send", "copied", "--payload", "5"]):
+                          ["query", "--metrics-file", "x"], ["mixed"], ["upsert", "--send", "copied", "--payload", "5"],
+                          ["query", "--send", "copied"]):
             done = run("VMX_RAW_CORE", *arguments)
             self.assertNotEqual(done.returncode, 0, arguments)
             self.assertTrue(done.stderr.startswith("bench: "), done.stderr)
