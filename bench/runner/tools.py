@@ -152,6 +152,13 @@ def run_client(command, limit_s):
     return report
 
 
+def build_rest(directory):
+    """All that an installation wants besides."""
+    done = subprocess.run(["ninja", "-C", directory, "--quiet"], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.stdout)
+
+
 def make_certificates(directory):
     """A CA and a server's certificate for 127.0.0.1 and localhost: (ca, certificate, key)."""
     def path(name):

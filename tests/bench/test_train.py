@@ -38,6 +38,16 @@ class Train(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertGreater(json.loads(done.stdout)["rows"][0]["operations"], 100)
             self.assertEqual(server.stop()[0], 0)
+            self.check_installation(directory)
+
+    def check_installation(self, directory):
+        with tempfile.TemporaryDirectory(prefix="vecmux-train-") as prefix:
+            done = subprocess.run(["cmake", "--install", directory, "--prefix", prefix], capture_output=True, text=True, check=False,
+                                  timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            done = subprocess.run([os.path.join(prefix, "bin", "vecmux"), "--version"], capture_output=True, text=True, check=False,
+                                  timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_usage(self):
         self.assertEqual((train("--help").returncode, train("--x").returncode, train("a", "b").returncode), (0, 2, 2))
