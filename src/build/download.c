@@ -107,7 +107,7 @@ on_finished(vmx_chore *chore)
 {
     vmx_build *build = chore->build;
     vmx_download *download = &build->download;
-    build->fetchers[0].buffer = vmx_block_release(build->fetchers[0].buffer);
+    download->buffer = vmx_block_release(download->buffer);
     vmx_actor_end(build, &download->actor);
     if (chore->error.code != VMX_OK) {
         vmx_build_fail(build, &chore->error);
@@ -127,10 +127,9 @@ finish_if_whole(vmx_build *build)
     if (download->parts_left > 0 || (download->placement.graph_only && !download->spliced) || vmx_build_halted(build) ||
         download->actor.active)
         return;
-    vmx_fetcher *first = &build->fetchers[0];
-    if (build->settings.lucene_footer && first->buffer == NULL)
-        first->buffer = vmx_build_take_buffer(build, &first->data);
-    if (build->settings.lucene_footer && first->buffer == NULL)
+    if (build->settings.lucene_footer && download->buffer == NULL)
+        download->buffer = vmx_build_take_buffer(build, &download->data);
+    if (build->settings.lucene_footer && download->buffer == NULL)
         return; /* a fetcher or the splicer gives one back soon, and this is called again */
     vmx_actor_begin(build, &download->actor, vmx_actor_stop_nothing);
     vmx_chore_start(&download->chore, build, run_finish, on_finished);

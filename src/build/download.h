@@ -62,7 +62,6 @@ typedef struct vmx_output {
     int fd, state_fd; /* -1: closed */
     bool existed;     /* a .part of the same result was found */
     char *done;       /* for each part, 1: an earlier run or this one has written it */
-    uint32_t crc32;   /* of the footer */
 } vmx_output;
 
 typedef struct vmx_download {
@@ -77,7 +76,9 @@ typedef struct vmx_download {
     bool spliced;
     vmx_output output;
     vmx_chore chore;
-    vmx_actor actor; /* of the chore */
+    vmx_actor actor;   /* of the chore */
+    vmx_block *buffer; /* of the chore: for the footer's checksum */
+    uint8_t *data;
     vmx_ask ask;
     uint64_t started_us;
 } vmx_download;

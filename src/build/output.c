@@ -250,7 +250,7 @@ check_layout(vmx_build *build, vmx_error *error)
 static vmx_status
 append_footer(vmx_build *build, vmx_error *error)
 {
-    uint8_t *piece = build->fetchers[0].data;
+    uint8_t *piece = build->download.data;
     uint8_t footer[16] = {0xc0, 0x28, 0x93, 0xe8};
     uint64_t bytes = build->download.placement.file_bytes;
     uint32_t crc = crc32_gzip_refl(0, footer, 0);
