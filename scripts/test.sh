@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<'TEXT'
-usage: scripts/test.sh [mode] [selection] [-R regex] [-j jobs]
+usage: scripts/test.sh [mode] [selection] [--perturb seed] [-R regex] [-j jobs]
 
 modes, each with a build directory of its own:
   (none)       plain, in build/
@@ -23,11 +23,15 @@ selections:
                where they cannot be had
   --servers-long   those against the full Milvus, which also comes from PyPI: minutes
   -R regex     only tests whose name matches, as in ctest
-  -j jobs      how many tests at a time (default 1: some of them measure time)
+
+more:
+  -j jobs          how many tests at a time (default 1: some of them measure time)
+  --perturb seed   threads wait by chance where they meet others (tests/perturb), plain or with --asan: shows what happens in a
+                   rare order only; any number from 1
 TEXT
 }
 
-build=build sanitize= emulator= slow=1 jobs=1 perf= fuzz= servers=()
+build=build sanitize= emulator= slow=1 jobs=1 perf= fuzz= perturb=0 servers=()
 select=(-LE 'long|servers')
 while [ $# -gt 0 ]; do
     case $1 in
@@ -44,6 +48,7 @@ while [ $# -gt 0 ]; do
     --long) select=(-LE servers) ;;
     --servers) select=(-L '^servers$' -V) servers=(milvus-lite qdrant-edge) ;;
     --servers-long) select=(-L '^servers_long$' -V) servers=(milvus) ;;
+    --perturb) perturb=${2:?--perturb needs a seed, 1 or more} && shift ;;
     -R) select+=(-R "${2:?-R needs a regular expression}") && shift ;;
     -j) jobs=${2:?-j needs a number} && shift ;;
     -h | --help) usage && exit 0 ;;
@@ -51,6 +56,12 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+
+if [ "$perturb" != 0 ]; then
+    [ "$build" = build ] || [ "$build" = build-asan ] ||
+        { echo "test.sh: --perturb goes with the plain tests or --asan, not with what is built in $build" >&2 && exit 2; }
+    slow=$((slow * 2))
+fi
 
 # What test scripts put before the programs of ours that they start.
 export VMX_EMULATOR=${emulator//;/ }
@@ -86,5 +97,9 @@ export VMX_SERVERS_SKIP
 run=()
 if [ "$sanitize" = thread ] && setarch -R true 2>/dev/null; then
     run=(setarch -R)
+elif [ "$perturb" != 0 ]; then
+    export VMX_PERTURB=$perturb
+    export ASAN_OPTIONS="verify_asan_link_order=0:${ASAN_OPTIONS:-}"
+    run=(env "LD_PRELOAD=$PWD/$build/bin/perturb.so")
 fi
 exec "${run[@]}" ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$jobs" "${select[@]}"

@@ -27,8 +27,9 @@ def preload():
     if "thread" in sanitizers:
         print("SKIP: the thread sanitizer's runtime cannot be loaded into a Python that was built without it")
         sys.exit(77)
-    if "address" in sanitizers and "LD_PRELOAD" not in os.environ:
-        os.environ["LD_PRELOAD"] = runtime("libasan")
+    loaded = os.environ.get("LD_PRELOAD", "")
+    if "address" in sanitizers and "libasan" not in loaded:
+        os.environ["LD_PRELOAD"] = runtime("libasan") + " " + loaded
         os.environ["ASAN_OPTIONS"] = "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "")  # Python's own
         os.execv(sys.executable, [sys.executable, *sys.argv])
 

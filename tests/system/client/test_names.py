@@ -14,7 +14,8 @@ from vecmuxd import Vecmuxd, SLOW
 
 def command(*arguments, stdin=""):
     # c-ares, which gRPC resolves names with, leaks some bytes for each look-up of localhost
-    environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0", GRPC_VERBOSITY="NONE")
+    options = "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "")
+    environment = dict(os.environ, ASAN_OPTIONS=options, GRPC_VERBOSITY="NONE")
     done = subprocess.run([os.environ["VMX_CLI"], *arguments], input=stdin, capture_output=True, text=True,
                           timeout=60 * SLOW, env=environment, check=False)
     assert done.returncode == 0, done.stderr
