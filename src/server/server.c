@@ -16,7 +16,7 @@
 #define CALLS_AWAITED_PER_LOOP 64
 #define MAX_PEM_BYTES          (1 << 20)
 #define MIN_PING_INTERVAL_MS   1000
-#define CALLS_END_MS           10000 /* what is being served may still write to a slow disk */
+#define SLOW_CALLS_MS          10000
 
 typedef struct loop {
     grpc_completion_queue *queue;
@@ -195,12 +195,16 @@ wait_stopped(vmxd_server *server, int64_t timeout_ms)
 }
 
 /* The core says that it has stopped when no connection is left. A call may still be served then, and begins a batch with its
- * answer: on a queue that was shut down the core would abort. */
+ * answer: on a queue that was shut down the core would abort. How long that may take is the disk's to say. */
 static void
 wait_for_calls(vmxd_server *server)
 {
-    for (int i = 0; i < CALLS_END_MS && atomic_load(&server->acceptor.calls) > 0; i++)
+    size_t left;
+    for (int i = 0; (left = atomic_load(&server->acceptor.calls)) > 0; i++) {
+        if (i == SLOW_CALLS_MS)
+            fprintf(stderr, "vecmuxd: still served: %zu calls; it stops when they have ended\n", left);
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
 }
 
 void

@@ -1,9 +1,13 @@
-/* A stop while a call is served whose client has gone: the core has no connection left and says that it has stopped. */
+/*
+ * A stop while a call is served whose client has gone: the core has no connection left and says that it has stopped. The
+ * call is answered after VMX_LATE_MS.
+ */
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "core/suite.h"
@@ -16,7 +20,7 @@ static atomic_bool answered;
 static void
 pause_ms(long ms)
 {
-    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
 static void
@@ -30,7 +34,8 @@ static void *
 answer_late(void *arg)
 {
     vmxd_status status;
-    pause_ms(300);
+    const char *late_ms = getenv("VMX_LATE_MS");
+    pause_ms(late_ms ? atol(late_ms) : 300);
     vmxd_refuse(&status, GRPC_STATUS_INTERNAL, "late");
     atomic_store(&answered, true);
     vmxd_call_fail(arg, &status);
