@@ -41,7 +41,6 @@ find_blob(vmxd_repository *repository, uint64_t now_ms)
     return found;
 }
 
-/* One that is being completed stays: it is touched. */
 static void
 look(vmxd_repository *repository)
 {
@@ -49,11 +48,9 @@ look(vmxd_repository *repository)
     vmxd_upload *upload;
     vmxd_blob *blob;
     while ((upload = find_upload(repository, now_ms)) != NULL) {
-        fprintf(stderr, "vecmuxd: unfinished upload of \"%s\" expired\n", vmxd_upload_stored(upload)->begin->name);
-        bool gone = vmxd_upload_abort(upload);
+        if (vmxd_upload_expire(upload))
+            fprintf(stderr, "vecmuxd: unfinished upload of \"%s\" expired\n", vmxd_upload_stored(upload)->begin->name);
         vmxd_upload_unref(upload);
-        if (!gone)
-            break;
     }
     while ((blob = find_blob(repository, now_ms)) != NULL) {
         fprintf(stderr, "vecmuxd: blob \"%s\" expired\n", vmxd_blob_info(blob)->name);

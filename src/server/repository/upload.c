@@ -288,6 +288,31 @@ vmxd_upload_remove(vmxd_upload *upload)
         vmxd_repository_remove(upload->repository, upload->path);
 }
 
+/* Its state is GONE, by the caller. */
+static void
+leave(vmxd_upload *upload, uint64_t reserved)
+{
+    vmxd_repository_drop_upload(upload->repository, upload);
+    vmxd_upload_remove(upload);
+    vmxd_repository_release(upload->repository, reserved);
+}
+
+bool
+vmxd_upload_expire(vmxd_upload *upload)
+{
+    pthread_mutex_lock(&upload->lock);
+    bool mine = upload->state == VMXD_UPLOAD_OPEN;
+    if (mine)
+        upload->state = VMXD_UPLOAD_GONE;
+    uint64_t reserved = upload->total;
+    pthread_mutex_unlock(&upload->lock);
+    if (mine)
+        leave(upload, reserved);
+    else
+        vmxd_upload_touch(upload);
+    return mine;
+}
+
 bool
 vmxd_upload_abort(vmxd_upload *upload)
 {
@@ -298,10 +323,7 @@ vmxd_upload_abort(vmxd_upload *upload)
     upload->unwanted = upload->unwanted || completing; /* then its completion takes it back */
     uint64_t reserved = upload->total;
     pthread_mutex_unlock(&upload->lock);
-    if (!mine)
-        return completing;
-    vmxd_repository_drop_upload(upload->repository, upload);
-    vmxd_upload_remove(upload);
-    vmxd_repository_release(upload->repository, reserved);
-    return true;
+    if (mine)
+        leave(upload, reserved);
+    return mine || completing;
 }

@@ -54,6 +54,11 @@ vmxd_upload_complete(vmxd_upload *upload, const Repository__CompleteUploadReques
 bool
 vmxd_upload_abort(vmxd_upload *upload);
 
+/* The same, because nobody has touched it; but one that is being completed stays, and is touched. False: it stays, or had
+ * gone. */
+bool
+vmxd_upload_expire(vmxd_upload *upload);
+
 /* One stream that writes a part. Not thread safe; others may write other parts, and a newer one takes this part over. */
 typedef struct vmxd_part_writer {
     vmxd_upload *upload; /* a reference; NULL: nothing was begun */
