@@ -11,11 +11,11 @@ struct vmx_writer;
 
 typedef struct vmx_run {
     vmx_measured records[VMX_SOURCE_RUN];
-    size_t next, count; /* records [next, count) are to be taken */
-    size_t first;       /* the number of records[0] in errors */
-    vmx_vector_frame frames[VMX_SOURCE_RUN];
-    size_t frame_count; /* the last one serves again while lengths stay the same */
-    vmx_arena scratch;  /* metadata, converted */
+    size_t next, count;                          /* records [next, count) are to be taken */
+    size_t first;                                /* the number of records[0] in errors */
+    vmx_vector_frame frames[1 + VMX_SOURCE_RUN]; /* the last run's last one, and one for each record */
+    size_t frame_count;                          /* the last one serves again while lengths stay the same */
+    vmx_arena scratch;                           /* metadata, converted */
 } vmx_run;
 
 static inline void

@@ -104,6 +104,25 @@ START_TEST(their_bytes_are_protobufs)
 }
 END_TEST
 
+/* No two rows that follow each other have ids of one length: nothing that was made for one serves the next. */
+START_TEST(ids_may_change_their_length_from_row_to_row)
+{
+    size_t taken;
+    store_open(&s, 1, NULL);
+    vmx_writer *writer = open_writer(NULL);
+    rows *all = make_rows(8, 3, false);
+    for (size_t i = 0; i < ROWS; i++) {
+        int len = snprintf(all->ids[i], sizeof all->ids[i], "%0*zu", 3 + (int)(i % 2), i);
+        all->vectors[i].id.len = (size_t)len;
+    }
+    ck_assert_msg(put_from(writer, all, 0, &taken) == VMX_OK, "%s", error.message);
+    ck_assert_uint_eq(taken, ROWS);
+    close_all(writer);
+    expect_stored(ROWS);
+    free_rows(all);
+}
+END_TEST
+
 /* Row `bad` has a value that is not finite at `at`: it is refused by name, and put again when it is mended. */
 static void
 refuse_one(size_t width, bool lent, size_t bad, size_t at)
@@ -176,7 +195,8 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {their_bytes_are_protobufs, a_bad_value_is_found_wherever_it_stands,
-                                  a_bad_value_is_told_before_want_of_room, NULL};
+    const TTest *const tests[] = {their_bytes_are_protobufs, ids_may_change_their_length_from_row_to_row,
+                                  a_bad_value_is_found_wherever_it_stands, a_bad_value_is_told_before_want_of_room,
+                                  NULL};
     return run_suite("writer_values", tests);
 }
