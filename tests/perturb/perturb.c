@@ -5,7 +5,6 @@
  * VMX_PERTURB in the environment is the seed; 0, or none: nobody waits. The same seed does not make the same run, as the
  * system has its say too.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
