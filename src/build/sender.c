@@ -21,6 +21,8 @@ static void
 next_part(vmx_sender *sender);
 static void
 begin_part(vmx_sender *sender);
+static void
+on_resumed(vmx_flow *flow);
 
 static vmx_part *
 part_of(const vmx_sender *sender)
@@ -126,8 +128,8 @@ on_prepared(vmx_chore *chore)
         end_if_quiet(sender);
     } else if (!sender->streaming) { /* it was for a stream that has broken off meanwhile */
         drop_buffer(sender);
-        if (sender->begin_due)
-            begin_part(sender);
+        if (sender->flow.phase == VMX_FLOW_IDLE)
+            on_resumed(&sender->flow);
     } else if (chore->error.code != VMX_OK) {
         fail(sender, &chore->error);
     } else if (!wrap(sender)) {
@@ -203,14 +205,12 @@ on_redigested(vmx_chore *chore)
     sender->buffer = vmx_block_release(sender->buffer);
     if (vmx_build_halted(sender->build)) {
         end_if_quiet(sender);
-        return;
-    }
-    if (chore->error.code != VMX_OK) {
+    } else if (chore->error.code != VMX_OK) {
         fail(sender, &chore->error);
-        return;
+    } else {
+        sender->at += sender->piece;
+        vmx_sender_pump(sender);
     }
-    sender->at += sender->piece;
-    vmx_sender_pump(sender);
 }
 
 static void
@@ -367,7 +367,8 @@ on_status(vmx_ask *ask)
     }
 }
 
-/* The pause before another attempt is over: what has the server confirmed? */
+/* The pause before another attempt is over: what has the server confirmed? Perhaps all of it, which ends the part: so not
+ * while a chunk of the stream that broke off is still being read. */
 static void
 on_resumed(vmx_flow *flow)
 {
@@ -377,6 +378,8 @@ on_resumed(vmx_flow *flow)
         end_if_quiet(sender);
         return;
     }
+    if (sender->chore.busy)
+        return; /* its end comes here again */
     repository__get_upload_request__init(&request);
     request.upload_id = sender->upload->id;
     vmx_ask_start(&sender->ask, sender->build, VMX_REPOSITORY_SERVICE "GetUpload", &request.base,
@@ -443,9 +446,6 @@ on_ended(vmx_flow *flow)
 static void
 begin_part(vmx_sender *sender)
 {
-    sender->begin_due = sender->chore.busy; /* a chunk of the stream that broke off: its end begins the part */
-    if (sender->begin_due)
-        return;
     drop_buffer(sender);
     sender->answered = false;
     sender->prefix = part_of(sender)->confirmed_bytes;

@@ -48,7 +48,6 @@ typedef struct vmx_sender {
     uint64_t sent;               /* handed to the stream */
     uint64_t prefix;             /* confirmed bytes that are being digested again */
     bool flow_begun, streaming, sending, ended, answered;
-    bool begin_due; /* once the chore has ended */
     vmx_digest digest;
     uint32_t crc;
     uint32_t restarts; /* of this part from its beginning, because a digest was wrong */

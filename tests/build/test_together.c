@@ -1,0 +1,101 @@
+/* Two builds at a time that have something in common. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "build/harness.h"
+
+/* --- a source that waits ------------------------------------------------------------------------------------------- */
+
+typedef struct gate {
+    atomic_bool reached, open;
+} gate;
+
+/* The rows, but not before the gate is open. */
+static bool
+read_rows(void *user, uint64_t first, uint64_t count, float *rows)
+{
+    gate *self = user;
+    atomic_store(&self->reached, true);
+    for (int64_t limit = now_ms() + slow_ms(20000); !atomic_load(&self->open) && now_ms() < limit;)
+        sleep_ms(1);
+    memcpy(rows, the_vectors[first], count * sizeof the_vectors[0]);
+    return true;
+}
+
+static vmx_source *
+make_gated_source(gate *self)
+{
+    vmx_source *source;
+    vmx_error error;
+    ck_assert_int_eq(vmx_source_from_reader(read_rows, self, ROWS, COLUMNS, &source, &error), VMX_OK);
+    ck_assert_int_eq(vmx_source_set_ids(source, the_ids, ROWS, &error), VMX_OK);
+    return source;
+}
+
+static void
+await_reached(gate *self)
+{
+    for (int64_t limit = now_ms() + slow_ms(10000); !atomic_load(&self->reached) && now_ms() < limit;)
+        sleep_ms(1);
+    ck_assert(atomic_load(&self->reached));
+}
+
+/* --- the same key -------------------------------------------------------------------------------------------------- */
+
+static vmx_build_spec
+make_keyed_spec(const char *name)
+{
+    vmx_build_spec spec = make_spec(name);
+    spec.idempotency_key = VMX_STR("shared");
+    return spec;
+}
+
+/* Uploads every part under the key, and gets no further. */
+static void
+upload_all_parts(faulty *refusing)
+{
+    faulty_start(refusing, "CompleteUpload:permission-denied");
+    vmx_client *client = open_builder(refusing->endpoint);
+    vmx_build_spec spec = make_keyed_spec("other");
+    vmx_op *op = start_build(client, make_source(), &spec, NULL, NULL);
+    ck_assert_int_eq(vmx_op_wait(op, slow_ms(20000)), VMX_ERR_FALLBACK);
+    ck_assert_ptr_nonnull(strstr(vmx_op_error(op)->message, "build (upload): "));
+    vmx_op_free(op);
+    close_client(client);
+    faulty_stop(refusing);
+}
+
+/* The stream breaks while the source is read, and the server says that the part is whole. */
+START_TEST(a_part_that_another_has_completed_while_it_was_read)
+{
+    char endpoint[32];
+    gate rows = {false, false};
+    faulty refusing;
+    service_start(0);
+    build_reference("reference");
+    vmx_mock_proxy *proxy = start_slow_proxy(0, endpoint);
+    vmx_client *client = open_patient_builder(endpoint);
+    vmx_build_spec spec = make_keyed_spec("out");
+    vmx_op *op = start_build(client, make_gated_source(&rows), &spec, NULL, NULL);
+    await_reached(&rows);
+    upload_all_parts(&refusing);
+    vmx_mock_proxy_cut(proxy, 0, true);
+    sleep_ms(slow_ms(300)); /* what must not happen would happen meanwhile */
+    atomic_store(&rows.open, true);
+    ck_assert_msg(vmx_op_wait(op, slow_ms(10000)) == VMX_OK, "%s", vmx_op_error(op)->message);
+    ck_assert_str_eq(compare_files("out", "reference"), "whole");
+    vmx_op_free(op);
+    close_client(client);
+    vmx_mock_proxy_stop(proxy);
+    service_stop();
+    faulty_free(&refusing);
+}
+END_TEST
+
+int
+main(void)
+{
+    const TTest *const tests[] = {a_part_that_another_has_completed_while_it_was_read, NULL};
+    return run_builds("build_together", tests, 30000, false);
+}
