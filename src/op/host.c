@@ -250,9 +250,9 @@ vmx_host_changed(vmx_host *host)
     if (atomic_load(&host->sleepers) <= own)
         return;
     vmx_lock_acquire(&host->lock);
-    bool wake = host->locked.driving && own == 0;
     pthread_cond_broadcast(&host->changed);
+    if (host->locked.driving && own == 0)
+        host->vtable->wake(
+            host); /* with the lock: once nobody drives, another thread may end what drive and wake need */
     vmx_lock_release(&host->lock);
-    if (wake)
-        host->vtable->wake(host);
 }
