@@ -347,23 +347,36 @@ drive_until_ready(vmx_queue *queue, uint64_t deadline_us)
     }
 }
 
+/* What there is now; none: whether the poll is over all the same, because of a wake. */
+static size_t
+take_or_wake(vmx_queue *queue, vmx_event *events, size_t max, bool *woken)
+{
+    vmx_lock_acquire(&queue->lock);
+    size_t count = take_locked(queue, events, max);
+    *woken = count == 0 && queue->locked.woken;
+    if (*woken)
+        queue->locked.woken = false;
+    signal_locked(queue);
+    vmx_lock_release(&queue->lock);
+    return count;
+}
+
 size_t
 vmx_queue_poll(vmx_queue *queue, vmx_event *events, size_t max, int64_t timeout_ms)
 {
     if (max == 0 || vmx_forked() || vmx_callback_inside())
         return 0;
     uint64_t deadline_us = vmx_deadline_us(queue->host->vtable->now(queue->host), timeout_ms);
-    if (queue->host->driven)
-        drive_until_ready(queue, deadline_us);
-    else if (timeout_ms > 0)
-        wait_for_push(queue, deadline_us);
-    vmx_lock_acquire(&queue->lock);
-    size_t count = take_locked(queue, events, max);
-    if (count == 0)
-        queue->locked.woken = false;
-    signal_locked(queue);
-    vmx_lock_release(&queue->lock);
-    return count;
+    for (;;) {
+        bool woken;
+        if (queue->host->driven)
+            drive_until_ready(queue, deadline_us);
+        else if (timeout_ms > 0)
+            wait_for_push(queue, deadline_us);
+        size_t count = take_or_wake(queue, events, max, &woken);
+        if (count > 0 || woken || timeout_ms <= 0 || queue->host->vtable->now(queue->host) >= deadline_us)
+            return count; /* with none of that another poller was quicker */
+    }
 }
 
 /* --- the rest of the public face ----------------------------------------------------------------------------------- */
