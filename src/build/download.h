@@ -32,7 +32,7 @@ typedef struct vmx_fetcher {
     vmx_actor actor;
     vmx_build *build;
     vmx_flow flow;
-    bool flow_begun, open, over; /* over: the stream has ended and its chores are to follow */
+    bool flow_begun, over; /* over: the stream has ended and its chores are to follow */
     uint32_t part;
     uint64_t offset, size_bytes; /* of the part, in the form */
     uint64_t at;                 /* written up to here, inside the part */

@@ -132,8 +132,7 @@ write_held(vmx_fetcher *fetcher)
 {
     vmx_message_move(&fetcher->writing, &fetcher->held);
     vmx_chore_start(&fetcher->chore, fetcher->build, run_write, on_written);
-    if (fetcher->open)
-        vmx_flow_recv(&fetcher->flow);
+    vmx_flow_recv(&fetcher->flow);
 }
 
 static void
@@ -173,7 +172,6 @@ on_ready(vmx_flow *flow)
     request.length = fetcher->size_bytes - fetcher->at;
     request.chunk_bytes = (uint32_t)fetcher->build->settings.chunk_bytes;
     request.if_digest = (ProtobufCBinaryData){download->digest_bytes, (uint8_t *)(uintptr_t)download->form_digest};
-    fetcher->open = true;
     if (!vmx_pack(&request.base, &message)) {
         vmx_flow_cancel(flow);
         return;
@@ -224,7 +222,6 @@ static void
 on_ended(vmx_flow *flow)
 {
     vmx_fetcher *fetcher = VMX_OWNER(vmx_fetcher, flow, flow);
-    fetcher->open = false;
     fetcher->over = true;
     if (vmx_build_halted(fetcher->build))
         end_if_quiet(fetcher);

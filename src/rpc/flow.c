@@ -336,13 +336,15 @@ vmx_flow_init(vmx_flow *flow, vmx_caller *caller, vmx_op *op, vmx_loop *loop, co
 void
 vmx_flow_send(vmx_flow *flow, const vmx_message *message, bool last)
 {
-    transport_of(flow)->send(flow->stream, message, last);
+    if (flow->phase == VMX_FLOW_OPEN)
+        transport_of(flow)->send(flow->stream, message, last);
 }
 
 void
 vmx_flow_recv(vmx_flow *flow)
 {
-    transport_of(flow)->recv(flow->stream);
+    if (flow->phase == VMX_FLOW_OPEN)
+        transport_of(flow)->recv(flow->stream);
 }
 
 void

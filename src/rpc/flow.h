@@ -72,7 +72,8 @@ vmx_flow_init(vmx_flow *flow, vmx_caller *caller, vmx_op *op, vmx_loop *loop, co
 void
 vmx_flow_start(vmx_flow *flow, const char *method);
 
-/* As of the transport: one send and one recv at a time. */
+/* As of the transport: one send and one recv at a time. Nothing happens if the stream has ended, which its owner may not
+ * have heard yet: `ended` waits for what is on its way. */
 void
 vmx_flow_send(vmx_flow *flow, const vmx_message *message, bool last);
 void

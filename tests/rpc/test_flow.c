@@ -16,6 +16,7 @@ typedef struct scene {
     vmx_transport *transport;
     vmx_op op;
     vmx_flow flow;
+    vmx_task busy, late; /* of the op's strand */
     char story[512];
 
     /* the client's side */
@@ -442,6 +443,44 @@ START_TEST(test_a_stream_that_stands_still_is_given_up)
 }
 END_TEST
 
+/* What an owner does when its chore has ended, perhaps. */
+static void
+run_late(vmx_task *task)
+{
+    scene *s = (scene *)((char *)task - offsetof(scene, late));
+    vmx_message message;
+    vmx_message_init_one(&message, NULL, (const uint8_t *)"up", 2);
+    tell(s, "late ");
+    vmx_flow_send(&s->flow, &message, false);
+    vmx_flow_recv(&s->flow);
+    vmx_message_clear(&message);
+}
+
+/* Keeps the strand until the stream has ended and its timer has fired. */
+static void
+run_busy(vmx_task *task)
+{
+    scene *s = (scene *)((char *)task - offsetof(scene, busy));
+    run_for(s, 2);
+    vmx_op_submit(&s->op, &s->late);
+    run_for(s, IDLE_MS);
+    tell(s, "busy ");
+}
+
+START_TEST(test_of_a_stream_that_has_ended_nothing_is_asked)
+{
+    scene s = {.busy = {.run = run_busy}, .late = {.run = run_late}};
+    begin_scene(&s, 0);
+    start(&s);
+    run_for(&s, 1);
+    reply_end(&s, VMX_GRPC_OK);
+    vmx_op_submit(&s.op, &s.busy);
+    ck_assert_str_eq(s.story, "ready sent busy late ended:0 "); /* `ended` waits for the timer's task */
+    ck_assert_uint_eq(s.arrived, 1);
+    end_scene(&s);
+}
+END_TEST
+
 START_TEST(test_the_deadline_ends_a_stream_and_its_repetition)
 {
     scene s = {0};
@@ -484,6 +523,7 @@ main(void)
                                   test_the_policy_ends_the_attempts_and_the_error_says_all,
                                   test_a_refusal_is_final,
                                   test_a_stream_that_stands_still_is_given_up,
+                                  test_of_a_stream_that_has_ended_nothing_is_asked,
                                   test_the_deadline_ends_a_stream_and_its_repetition,
                                   test_the_deadline_ends_waiting_for_a_connection,
                                   NULL};
