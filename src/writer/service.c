@@ -16,23 +16,29 @@ on_timer(vmx_timer *timer)
     vmx_writer_release(writer);
 }
 
-/* Arms the timer, or makes it earlier; it holds a reference while it is armed. */
+/* The timer holds a reference while it is armed. */
+static void
+arm_locked(vmx_writer *writer, uint64_t due_us)
+{
+    const vmx_transport_vtable *transport = writer->parts.caller->transport->vtable;
+    bool moves = writer->timed && due_us < writer->timer_us && transport->timer_cancel(writer->loop, &writer->timer);
+    if (!writer->timed)
+        vmx_writer_acquire(writer);
+    else if (!moves)
+        return;
+    writer->timed = true;
+    writer->timer_us = due_us;
+    writer->timer.fire = on_timer;
+    transport->timer_set(writer->loop, &writer->timer, due_us);
+}
+
+/* A writer whose op has ended may be kicked all the same, by a report that is freed: its transport may be gone. */
 void
 vmx_writer_arm(vmx_writer *writer, uint64_t due_us)
 {
-    const vmx_transport_vtable *transport = writer->parts.caller->transport->vtable;
     pthread_mutex_lock(&writer->timer_lock);
-    bool moves = !writer->dead && writer->timed && due_us < writer->timer_us &&
-                 transport->timer_cancel(writer->loop, &writer->timer);
-    bool begins = !writer->dead && !writer->timed;
-    if (begins)
-        vmx_writer_acquire(writer);
-    if (begins || moves) {
-        writer->timed = true;
-        writer->timer_us = due_us;
-        writer->timer.fire = on_timer;
-        transport->timer_set(writer->loop, &writer->timer, due_us);
-    }
+    if (!writer->dead)
+        arm_locked(writer, due_us);
     pthread_mutex_unlock(&writer->timer_lock);
 }
 
