@@ -46,7 +46,8 @@ static void
 destroy(vmx_op *op)
 {
     vmx_writer *writer = (vmx_writer *)op;
-    vmx_memory_unlisten(writer->parts.memory, &writer->listener);
+    if (writer->listener.kick != NULL)
+        vmx_memory_unlisten(writer->parts.memory, &writer->listener);
     vmx_ledger_leave(writer->parts.ledger, writer);
     if (writer->locked.open != NULL) /* opened, and never filled */
         vmx_batch_free(writer->locked.open);
@@ -238,6 +239,14 @@ kick(vmx_memory_listener *listener)
     vmx_writer_kick((vmx_writer *)((char *)listener - offsetof(vmx_writer, listener)));
 }
 
+/* Only while its op runs may a writer be kicked: its client would not wait for the timer of another. */
+static void
+listen(vmx_writer *writer)
+{
+    writer->listener.kick = kick;
+    vmx_memory_listen(writer->parts.memory, &writer->listener);
+}
+
 static vmx_status
 open_writer(vmx_writer *writer, const vmx_writer_options *options, vmx_error *error)
 {
@@ -269,8 +278,6 @@ make_writer(const vmx_writer_parts *parts)
     vmx_ids_init(&writer->locked.ids, parts->seed);
     vmx_transport *transport = parts->caller->transport;
     writer->loop = transport->loops[parts->seed % transport->loop_count];
-    writer->listener.kick = kick;
-    vmx_memory_listen(parts->memory, &writer->listener);
     vmx_ledger_enter(parts->ledger, writer);
     return writer;
 }
@@ -289,10 +296,12 @@ vmx_writer_new(const vmx_writer_parts *parts, const vmx_writer_options *options,
         writer->options.queue = NULL;
     if (status == VMX_OK && !vmx_op_begin(&writer->op))
         status = vmx_error_set(error, VMX_ERR_CLOSED, "writer: the client is closed; open a new one");
-    if (status == VMX_OK)
+    if (status == VMX_OK) {
+        listen(writer);
         *out = writer;
-    else
+    } else {
         vmx_writer_release(writer);
+    }
     return status;
 }
 

@@ -1,4 +1,11 @@
 /* Writers that end while something of theirs is still under way. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "core/suite.h"
 #include "writer/harness.h"
 
@@ -27,9 +34,85 @@ START_TEST(reports_may_be_freed_after_the_client_is_closed)
 }
 END_TEST
 
+/* --- opening, while the client is closed ----------------------------------------------------------------------------- */
+
+/* A thread that opens a writer and stands still in the middle of it: its dead letter file is a pipe without a reader. */
+typedef struct opener {
+    pthread_t thread;
+    char directory[32], pipe[48];
+    vmx_status status;
+} opener;
+
+static void *
+open_slowly(void *arg)
+{
+    opener *self = arg;
+    vmx_writer *writer;
+    vmx_error why;
+    vmx_writer_options options = default_options();
+    options.dead_letter_file = vmx_str_from(self->pipe);
+    self->status = vmx_writer_open(s.w->index, &options, &writer, &why);
+    return NULL;
+}
+
+/* Returns when the writer is half made. */
+static void
+begin_opening(opener *self)
+{
+    vmx_ledger_figures figures = {0};
+    snprintf(self->directory, sizeof self->directory, "/tmp/vecmux-pipe-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(self->directory));
+    snprintf(self->pipe, sizeof self->pipe, "%s/letters", self->directory);
+    ck_assert_int_eq(mkfifo(self->pipe, 0600), 0);
+    ck_assert_int_eq(pthread_create(&self->thread, NULL, open_slowly, self), 0);
+    for (int i = 0; i < 10000 && figures.writers == 0; i++) {
+        usleep(1000);
+        vmx_ledger_read(&s.w->client->ledger, &figures);
+    }
+    ck_assert_uint_eq(figures.writers, 1);
+}
+
+static vmx_status
+end_opening(opener *self)
+{
+    int reader = open(self->pipe, O_RDONLY | O_NONBLOCK);
+    ck_assert_int_ge(reader, 0);
+    pthread_join(self->thread, NULL);
+    close(reader);
+    unlink(self->pipe);
+    rmdir(self->directory);
+    return self->status;
+}
+
+/* Somebody waits for memory: writers are asked for what they hold. */
+static void
+press_for_memory(void)
+{
+    vmx_memory *memory = s.w->client->memory;
+    vmx_reservation one = {0};
+    size_t limit_bytes = vmx_memory_limit(memory);
+    ck_assert(vmx_memory_try(memory, limit_bytes));
+    ck_assert(!vmx_memory_queue(memory, &one, 1));
+    vmx_memory_cancel(memory, &one);
+    vmx_memory_release(memory, limit_bytes);
+}
+
+START_TEST(a_writer_that_is_not_open_yet_is_not_asked_for_memory)
+{
+    opener slow;
+    store_open(&s, 17, NULL);
+    begin_opening(&slow);
+    ck_assert_int_eq(vmx_client_close(s.w->client, 1000, &error), VMX_OK);
+    press_for_memory();
+    ck_assert_int_eq(end_opening(&slow), VMX_ERR_CLOSED);
+    world_free(s.w);
+}
+END_TEST
+
 int
 main(void)
 {
-    const TTest *const tests[] = {reports_may_be_freed_after_the_client_is_closed, NULL};
+    const TTest *const tests[] = {reports_may_be_freed_after_the_client_is_closed,
+                                  a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
     return run_suite("writer_ends", tests);
 }
