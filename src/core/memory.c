@@ -234,7 +234,7 @@ vmx_memory_try(vmx_memory *memory, size_t bytes)
 typedef struct news {
     vmx_memory_listener *listeners;
     bool pressure; /* somebody has begun to wait */
-    bool room;     /* bytes were given back */
+    bool room;     /* bytes were given back, or somebody has left the line */
     void (*changed)(void *user);
     void *user;
 } news;
@@ -294,9 +294,10 @@ vmx_memory_want_room(vmx_memory_listener *listener)
     atomic_store(&listener->wants_room, true);
 }
 
-/* Serves the line, and tells of it. `released`: NULL, or a block to keep, whose bytes are those given back. */
+/* Serves the line, and tells of it. `room`: who found none before may find some now. `released`: NULL, or a block to keep,
+ * whose bytes are those given back. */
 static void
-serve(vmx_memory *memory, size_t given_back_bytes, counted_block *released)
+serve(vmx_memory *memory, size_t given_back_bytes, bool room, counted_block *released)
 {
     pthread_mutex_lock(&memory->lock);
     memory->locked.used_bytes -= given_back_bytes;
@@ -306,15 +307,16 @@ serve(vmx_memory *memory, size_t given_back_bytes, counted_block *released)
     memory->locked.serving -= released != NULL;
     counted_block *surplus = take_surplus_locked(memory);
     bool quiet = !served && memory->locked.listeners == NULL;
-    news room = {0};
+    news what = {0};
     if (!quiet)
-        room = begin_telling_locked(memory, false, given_back_bytes > 0, served);
+        what = begin_telling_locked(memory, false, room, served);
     pthread_mutex_unlock(&memory->lock);
     free_blocks(surplus);
     if (!quiet)
-        tell(memory, &room);
+        tell(memory, &what);
 }
 
+/* Who leaves the line makes room too: nobody was let past. */
 void
 vmx_memory_cancel(vmx_memory *memory, vmx_reservation *reservation)
 {
@@ -324,13 +326,13 @@ vmx_memory_cancel(vmx_memory *memory, vmx_reservation *reservation)
         unlink_locked(memory, reservation);
     reservation->granted = false;
     pthread_mutex_unlock(&memory->lock);
-    serve(memory, bytes, NULL);
+    serve(memory, bytes, true, NULL);
 }
 
 void
 vmx_memory_release(vmx_memory *memory, size_t bytes)
 {
-    serve(memory, bytes, NULL);
+    serve(memory, bytes, bytes > 0, NULL);
 }
 
 size_t
@@ -392,7 +394,7 @@ release_counted(vmx_block *block)
     bool keeps = is_to_keep(bytes);
     if (!keeps)
         vmx_dealloc(counted);
-    serve(memory, bytes, keeps ? counted : NULL);
+    serve(memory, bytes, true, keeps ? counted : NULL);
     vmx_memory_unref(memory);
 }
 

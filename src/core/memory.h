@@ -57,7 +57,7 @@ vmx_memory_listen(vmx_memory *memory, vmx_memory_listener *listener);
 void
 vmx_memory_unlisten(vmx_memory *memory, vmx_memory_listener *listener);
 
-/* One kick when memory is next given back. */
+/* One kick when memory is next given back, or somebody leaves the line without any. */
 void
 vmx_memory_want_room(vmx_memory_listener *listener);
 

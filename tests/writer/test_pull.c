@@ -93,6 +93,27 @@ START_TEST(a_pull_takes_all_within_the_memory)
 }
 END_TEST
 
+/* There is room, but somebody stands in line for more than that: when he gives up the pull goes on, though no byte was
+ * given back. */
+START_TEST(a_pull_goes_on_when_nobody_stands_before_it)
+{
+    enum { KEPT = 150 * 1024 };
+    const char *const properties[] = {"memory.limit.bytes", "256k", NULL};
+    store_open(&s, 19, properties);
+    vmx_writer_options options = default_options();
+    options.batch_vectors = 10;
+    vmx_writer *writer = open_writer(&options);
+    ck_assert(vmx_memory_try(s.w->client->memory, KEPT));
+    vmx_op *op = start_pull(writer, 10, SIZE_MAX);
+    ck_assert_int_eq(vmx_client_memory_reserve(s.w->client, 120 * 1024, 100, &error), VMX_ERR_TIMEOUT);
+    ck_assert_uint_eq(pulled(op), 0);
+    ck_assert_int_eq(vmx_op_wait(op, 1000), VMX_OK);
+    vmx_op_free(op);
+    vmx_memory_release(s.w->client->memory, KEPT);
+    close_all(writer);
+}
+END_TEST
+
 START_TEST(a_pull_ends_with_its_iterators_error)
 {
     store_open(&s, 17, NULL);
@@ -140,7 +161,7 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {a_pull_takes_all_within_the_memory, a_pull_ends_with_its_iterators_error,
-                                  a_pull_is_cancelled_or_closed, NULL};
+    const TTest *const tests[] = {a_pull_takes_all_within_the_memory, a_pull_goes_on_when_nobody_stands_before_it,
+                                  a_pull_ends_with_its_iterators_error, a_pull_is_cancelled_or_closed, NULL};
     return run_suite("writer_pull", tests);
 }
