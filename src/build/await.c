@@ -55,6 +55,7 @@ not_built(vmx_build *build, const vmx_pb_build *job)
     if (failed && job->error != NULL && job->error->retriable && w->resubmits < MAX_RESUBMITS) {
         w->resubmits++;
         w->ended = build->retried = true;
+        build->job_ended = false;
         vmx_flow_cancel(&w->flow);
         end_actor(build); /* if this was asked for, no stream is there to end */
         vmx_trigger_again(build);

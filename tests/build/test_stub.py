@@ -350,6 +350,14 @@ class Stops(BuildCase):
             self.cancel_when(server, lambda: server.calls["WatchBuild"] > 0)
             self.assertEqual(server.calls["CancelBuild"], 1)
 
+    def test_cancelled_while_waiting_for_the_second_try(self):
+        with StubServer() as server:
+            def begin_slow(context):
+                server.build_s = 30
+            server.faults["TriggerBuild"] = [lambda context: ("no room now", True), begin_slow]
+            self.cancel_when(server, lambda: any(job.attempt == 2 for job in list(server.builds.values())))
+            self.assertEqual(server.calls["CancelBuild"], 1)
+
     def test_cancelled_while_downloading(self):
         with StubServer() as server:
             def slow(context):
