@@ -4,9 +4,12 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const cli_command *const commands[] = {
     &cli_command_upsert,  &cli_command_load,    &cli_command_query, &cli_command_fetch,     &cli_command_list,
@@ -61,6 +64,23 @@ run(int argc, char **argv)
     cli_error("\"%s\": no such command; see vecmux --help", name);
     return CLI_USAGE;
 }
+
+/*
+ * A standard descriptor that was closed would be the next file's or connection's: what we print would go there. It becomes
+ * one that fails, as a closed one does: of /dev/null for the other direction. open() takes the lowest number that is free.
+ * This runs before the constructors of libraries, of which gRPC's opens a descriptor, and so before a sanitizer is ready.
+ */
+__attribute__((no_sanitize("address", "thread", "undefined"))) static void
+keep_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (syscall(SYS_fcntl, fd, F_GETFD) < 0)
+            syscall(SYS_openat, AT_FDCWD, "/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
+typedef void
+on_start(void);
+__attribute__((section(".preinit_array"), used)) static on_start *const before_libraries = keep_standard_descriptors;
 
 int
 main(int argc, char **argv)

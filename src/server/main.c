@@ -1,10 +1,13 @@
 /* vecmuxd: the development server. */
+#include <fcntl.h>
 #include <malloc.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "server/fault_server.h"
 #include "server/options.h"
@@ -174,6 +177,23 @@ run(vmxd_options *options, vmxd_status *status)
     vmxd_store_free(service.store);
     return done;
 }
+
+/*
+ * A standard descriptor that was closed, as where a service is started without any, would be the next file's or
+ * connection's, and what we tell would go there. open() takes the lowest number that is free. This runs before the
+ * constructors of libraries, of which gRPC's opens a descriptor, and so before a sanitizer is ready.
+ */
+__attribute__((no_sanitize("address", "thread", "undefined"))) static void
+keep_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (syscall(SYS_fcntl, fd, F_GETFD) < 0)
+            syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
+}
+
+typedef void
+on_start(void);
+__attribute__((section(".preinit_array"), used)) static on_start *const before_libraries = keep_standard_descriptors;
 
 /* Messages of a MiB come and go: without this each is memory from the kernel, cleared page by page, and given back, which
  * is most of what receiving it costs. */

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Every command of vecmux against a vecmuxd. usage: test_commands.py VECMUXD [test...]"""
 import json
+import os
+import subprocess
 import sys
 import unittest
 
-from harness import ServerCase, lines, run
+from harness import EMULATOR, SLOW, ServerCase, lines, run
 
 RECORDS = [
     {"id": "a", "values": [1, 0], "metadata": {"genre": "drama", "year": 1999}},
@@ -159,6 +161,20 @@ class CommandsTest(ServerCase):
         self.refuses("query", "--vector", "[1,2]", "--filter", '{"a":{"$near":1}}', says=["$near"])
         self.refuses("query", "--vector", "[1,2]", "--filter", '{"a":' * 6000 + "1" + "}" * 6000, says=["deeper than"])
         self.refuses("query", stdin='{"id":"a"}\n{"id":"a","filter":[]}\n', says=["line 2", '"filter"'])
+
+    def without(self, descriptor, *arguments):
+        """Runs vecmux with a standard descriptor closed."""
+        return subprocess.run([*EMULATOR, os.environ["VECMUX"], *arguments, "--endpoint", self.server.endpoint],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60 * SLOW,
+                              check=False, preexec_fn=lambda: os.close(descriptor))
+
+    def test_standard_descriptors_that_are_closed(self):
+        """They are no file of ours, and no connection."""
+        done = self.without(0, "upsert")
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, "vecmux: standard input, line 1: Bad file descriptor\n"))
+        done = self.without(1, "stats")
+        self.assertEqual((done.returncode, done.stderr), (1, "vecmux: standard output: Bad file descriptor\n"))
 
     def test_time_limit(self):
         code, _, err = run("stats", "--endpoint", "127.0.0.1:1", "--timeout-ms", "300")

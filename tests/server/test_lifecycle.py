@@ -64,6 +64,22 @@ class Options(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("/nowhere/port", err)
 
+    @unittest.skipIf(os.environ.get("VMX_EMULATOR"), "its descriptors are the emulator's")
+    def test_standard_descriptors_that_are_closed(self):
+        """They are no file of ours, and no connection: what the server tells would go there."""
+        with tempfile.TemporaryDirectory(prefix="vecmuxd-") as directory:
+            port_file = os.path.join(directory, "port")
+            server = subprocess.Popen(command("--listen", "127.0.0.1:0", "--port-file", port_file),
+                                      env=sanitizer_environment(), preexec_fn=lambda: os.closerange(0, 3))
+            self.addCleanup(server.wait)
+            self.addCleanup(server.kill)
+            limit = time.monotonic() + 30 * SLOW
+            while not os.path.exists(port_file) and server.poll() is None and time.monotonic() < limit:
+                time.sleep(0.01)
+            self.assertEqual([os.readlink(f"/proc/{server.pid}/fd/{number}") for number in range(3)], ["/dev/null"] * 3)
+            server.send_signal(signal.SIGTERM)
+            self.assertEqual(server.wait(30 * SLOW), 0)
+
     def test_it_says_that_nothing_is_kept(self):
         with Vecmuxd() as server:
             self.assertIn("memory", server.log())
