@@ -76,24 +76,42 @@ set_pairs(vmx_config *config, const cli_texts *pairs)
     return true;
 }
 
+/* The file's first line, without its end; NULL, or what is wrong. */
+static const char *
+read_key(const char *path, char key[API_KEY_MAX], size_t *length)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return strerror(errno);
+    size_t count = fread(key, 1, API_KEY_MAX, file);
+    const char *wrong = ferror(file) ? strerror(errno) : NULL;
+    fclose(file);
+    const char *end = memchr(key, '\n', count);
+    *length = end ? (size_t)(end - key) : count;
+    if (*length > 0 && key[*length - 1] == '\r')
+        --*length;
+    if (!wrong && *length == 0)
+        wrong = "no key in its first line";
+    if (!wrong && *length == API_KEY_MAX)
+        wrong = "its first line is too long for a key";
+    return wrong;
+}
+
 static bool
 set_key_of_file(vmx_config *config, const char *path)
 {
     if (!path)
         return true;
     char key[API_KEY_MAX];
-    FILE *file = fopen(path, "re");
-    bool read = file && fgets(key, sizeof key, file);
-    if (file)
-        fclose(file);
-    if (!read) {
-        cli_error("--api-key-file \"%s\": %s", path, file ? "no line in it" : strerror(errno));
-        return false;
-    }
-    key[strcspn(key, "\r\n")] = '\0';
-    bool set = set_text(config, "api.key", key);
+    size_t length;
+    const char *wrong = read_key(path, key, &length);
+    vmx_error error;
+    if (!wrong && vmx_config_set(config, VMX_STR("api.key"), (vmx_str){key, length}, &error) != VMX_OK)
+        wrong = error.message;
     explicit_bzero(key, sizeof key);
-    return set;
+    if (wrong)
+        cli_error("--api-key-file \"%s\": %s", path, wrong);
+    return !wrong;
 }
 
 static bool

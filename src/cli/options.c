@@ -163,6 +163,15 @@ usage_error(const cli_usage *usage, const char *what, const char *argument)
     return CLI_USAGE;
 }
 
+/* getopt stays at an argument of short options until it has looked at all of them, and names the one it does not know. */
+static int
+unknown_option(const cli_usage *usage, char **argv)
+{
+    const char option[] = {'-', (char)optopt, '\0'};
+    bool is_short = optopt > ' ' && optopt < 0x7f && optopt != 'h';
+    return usage_error(usage, "unknown or ambiguous option", is_short ? option : argv[optind - 1]);
+}
+
 static int
 parse_all(const cli_usage *usage, const struct option *table, int argc, char **argv)
 {
@@ -177,7 +186,7 @@ parse_all(const cli_usage *usage, const struct option *table, int argc, char **a
         if (value == ':')
             return usage_error(usage, "no value behind", argv[optind - 1]);
         if (value < FIRST_OPTION)
-            return usage_error(usage, "unknown or ambiguous option", argv[optind - 1]);
+            return unknown_option(usage, argv);
         if (!read_option(option_at(usage, (size_t)(value - FIRST_OPTION)), optarg))
             return CLI_USAGE;
     }

@@ -32,6 +32,7 @@ class UsageTest(CliCase):
         self.fails(2, says=["no command", "--help"])
         self.fails(2, "upser", says=['"upser"', "--help"])
         self.fails(2, "query", "--nonsense", says=['"--nonsense"', "vecmux query --help"])
+        self.fails(2, "query", "-xyz", says=['"-x"', "vecmux query --help"])
         self.fails(2, "query", "--top-k", says=['"--top-k"'])
         self.fails(2, "query", "--top-k", "0", says=["--top-k", '"0"', "from 1 to 10000"])
         self.fails(2, "query", "--top-k", "1e3", says=['"1e3"'])
@@ -47,6 +48,14 @@ class UsageTest(CliCase):
         self.fails(2, "stats", "--set", "tls.ca.file=/nonexistent", says=["/nonexistent"])
         self.fails(2, "stats", "--config", "/nonexistent", says=["/nonexistent"])
         self.fails(2, "stats", "--api-key-file", "/nonexistent", says=["--api-key-file", "/nonexistent"])
+
+    def test_key_files_without_a_key(self):
+        for text, says in ((b"", "no key"), (b"\nkey\n", "no key"), (b"a" * 5000, "too long"), (b"a\0b\n", "NUL byte")):
+            with self.subTest(says=says), tempfile.NamedTemporaryFile() as file:
+                file.write(text)
+                file.flush()
+                self.fails(2, "config", "--api-key-file", file.name, says=["--api-key-file", file.name, says])
+        self.fails(2, "config", "--api-key-file", "/", says=["--api-key-file", "Is a directory"])
 
     def test_commands_that_need_one_of_several(self):
         self.fails(2, "fetch", "--endpoint", "127.0.0.1:1", says=["--filter"])
