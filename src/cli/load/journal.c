@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define VERSION 1
@@ -100,9 +101,15 @@ static bool
 read_file(load_journal *journal, load_journal_state *state)
 {
     json_error_t error;
-    if (access(journal->path, F_OK) != 0 && errno == ENOENT)
-        return true;
-    json_t *root = json_load_file(journal->path, JSON_REJECT_DUPLICATES, &error);
+    struct stat about;
+    FILE *file = fopen(journal->path, "re");
+    if (!file)
+        return errno == ENOENT || report(journal, strerror(errno));
+    bool directory = fstat(fileno(file), &about) == 0 && S_ISDIR(about.st_mode);
+    json_t *root = directory ? NULL : json_loadf(file, JSON_REJECT_DUPLICATES, &error);
+    fclose(file);
+    if (directory)
+        return report(journal, "a directory; name a file");
     if (!root)
         return report_damage(journal, error.text);
     bool good = read_state(journal, root, state);

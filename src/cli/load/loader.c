@@ -344,6 +344,7 @@ finish(loader *l)
     load_figures figures = figures_of(l);
     bool complete = !l->stop && (!l->journal.path || l->settled.base == l->settled.next);
     write_journal(l, complete);
+    complete = complete && !l->broken; /* without its last state the next --resume has something left to do */
     load_progress_finish(&l->progress, &figures, l->letters.path, complete);
     return complete && figures.failed == 0 && figures.failed_before == 0 ? CLI_OK : CLI_FAILED;
 }
