@@ -1,7 +1,26 @@
 #include "identity.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* A name as text: in one that is no UTF-8 each byte that is not ASCII is \\xHH, so that two of them stay different. */
+static json_t *
+name_of(const char *name)
+{
+    json_t *text = json_string(name);
+    char *escaped = text ? NULL : malloc(4 * strlen(name) + 1);
+    if (!escaped)
+        return text;
+    char *end = escaped;
+    for (const unsigned char *at = (const unsigned char *)name; *at; at++)
+        end += sprintf(end, *at < 0x80 ? "%c" : "\\x%02x", *at);
+    *end = '\0';
+    text = json_string(escaped);
+    free(escaped);
+    return text;
+}
 
 /* A file as it is now; null where there is none. */
 static json_t *
@@ -10,7 +29,7 @@ file_of(const char *path)
     struct stat status;
     if (!path || stat(path, &status) != 0)
         return json_null();
-    return json_pack("{s:s%,s:I,s:I}", "path", path, strlen(path), "bytes", (json_int_t)status.st_size, "changed_ns",
+    return json_pack("{s:o,s:I,s:I}", "path", name_of(path), "bytes", (json_int_t)status.st_size, "changed_ns",
                      (json_int_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec);
 }
 
@@ -20,7 +39,8 @@ files_of(const cli_texts *texts, bool named)
     json_t *array = json_array();
     for (size_t i = 0; i < texts->count; i++) {
         const char *equals = named ? strchr(texts->ptr[i], '=') : NULL;
-        json_array_append_new(array, json_pack("[s,o]", texts->ptr[i], file_of(equals ? equals + 1 : texts->ptr[i])));
+        json_array_append_new(array,
+                              json_pack("[o,o]", name_of(texts->ptr[i]), file_of(equals ? equals + 1 : texts->ptr[i])));
     }
     return array;
 }
