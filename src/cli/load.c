@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define OPTION_COUNT    22
 #define IN_FLIGHT_MAX   256
@@ -103,6 +104,8 @@ check_arguments(const load_arguments *a)
         wrong = "standard input (\"-\") cannot be read together with other files";
     else if (from_stdin && (load->resume || a->processes > 1))
         wrong = "standard input (\"-\") can be read only once: --resume and --processes need a file";
+    else if (load->resume && load->resume[0] == '\0')
+        wrong = "--resume \"\": name a file for the state";
     else if (a->processes > 1 && (a->connection.metrics_listen || a->connection.metrics_file))
         wrong = "--metrics-listen and --metrics-file show one process: leave --processes out";
     else if (load->vectors_per_second < 0 || load->bytes_per_second < 0)
@@ -153,6 +156,41 @@ load(load_arguments *a, char **argv, int option_count)
     return code;
 }
 
+static bool
+same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    return a && b && stat(a, &one) == 0 && stat(b, &other) == 0 && S_ISREG(one.st_mode) && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+/* Does the load read this file, or replace it with its state? */
+static bool
+uses_file(const load_options *load, const char *path)
+{
+    const load_input_options *input = &load->input;
+    bool uses = same_file(path, input->id_file) || same_file(path, input->metadata_file) ||
+                same_file(path, load->resume) || (load->resume && strcmp(path, load->resume) == 0);
+    for (size_t i = 0; i < input->files.count; i++)
+        uses = uses || same_file(path, input->files.ptr[i]);
+    for (size_t i = 0; i < input->columns.count; i++) {
+        const char *equals = strchr(input->columns.ptr[i], '=');
+        uses = uses || (equals && same_file(path, equals + 1));
+    }
+    return uses;
+}
+
+/* Letters in a file that is read, perhaps those of the load before, would spoil it, or be read again without end. */
+static bool
+check_letters(const load_options *load)
+{
+    if (!load->dead_letters || !uses_file(load, load->dead_letters))
+        return true;
+    cli_error("load: the dead letters would go to \"%s\", which the load itself uses; give --dead-letters another file",
+              load->dead_letters);
+    return false;
+}
+
 /* What cannot be stored must be somewhere before the journal passes over it. */
 static bool
 default_letters(load_options *load, char **name)
@@ -184,7 +222,7 @@ run_arguments(load_arguments *a, int argc, char **argv, int positional)
     int option_count = positional;
     if (option_count > 1 && strcmp(argv[option_count - 1], "--") == 0)
         option_count--;
-    int code = load(a, argv, option_count);
+    int code = check_letters(&a->load) ? load(a, argv, option_count) : CLI_USAGE;
     free(letters);
     return code;
 }

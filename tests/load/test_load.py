@@ -351,6 +351,41 @@ class ResumeTest(LoadBase):
         self.refuses("load", "--resume", self.path("state"), self.path("a.npy"), says=["files was different"])
         self.refuses("load", "--resume", self.path("no/state"), self.path("a.npy"), says=["No such file"])
 
+    def test_state_of_another_load_whose_name_is_no_text(self):
+        names = [self.path(os.fsdecode(name)) for name in (b"\xfe.npy", b"\xff.npy")]
+        for name in names:
+            np.save(name, np.ones((10, 4), "f4"))
+        self.load("--resume", self.path("state"), names[0])
+        self.assertEqual(self.load("--resume", self.path("state"), names[0])[0]["stored_before"], 10)
+        self.refuses("load", "--resume", self.path("state"), names[1], says=["files was different"])
+
+    def test_state_that_cannot_be_written(self):
+        np.save(self.path("a.npy"), np.ones((10, 4), "f4"))
+        os.mkdir(self.path("state.new"))
+        done, err = self.load("--resume", self.path("state"), self.path("a.npy"), code=1)
+        self.assertEqual((done["stored"], done["complete"]), (10, False))
+        self.assertIn("Is a directory", err)
+        self.refuses("load", "--resume", self.directory, self.path("a.npy"), says=[self.directory, "a directory"])
+        self.refuses("load", "--resume", "", self.path("a.npy"), code=2, says=['--resume ""'])
+
+    def test_dead_letters_in_a_file_of_the_load(self):
+        records = lines([{"id": str(i), "values": [1, 2] if i else [1]} for i in range(20)])
+        for name in ("a.jsonl", "state.dead"):
+            with open(self.path(name), "w", encoding="utf-8") as file:
+                file.write(records[:-1])
+        np.save(self.path("a.npy"), np.ones((19, 2), "f4"))
+        os.link(self.path("a.jsonl"), self.path("b.jsonl"))
+        state, a, b = self.path("state"), self.path("a.jsonl"), self.path("b.jsonl")
+        for arguments in (("--dead-letters", a, a), ("--dead-letters", b, a), ("--resume", state, state + ".dead"),
+                          ("--resume", state, "--dead-letters", state, a),
+                          ("--ids", a, "--dead-letters", a, self.path("a.npy")),
+                          ("--column", "x=" + b, "--dead-letters", a, self.path("a.npy"))):
+            self.refuses("load", "--format", "npy" if arguments[-1].endswith("npy") else "jsonl", *arguments, code=2,
+                         says=["dead letters", "give --dead-letters another file"])
+        with open(a, encoding="utf-8") as file:
+            self.assertEqual(file.read(), records[:-1])
+        self.assertFalse(os.path.exists(state))
+
     def test_damaged_state(self):
         """A number that has changed would leave rows out in silence; it is refused as what is no state at all."""
         np.save(self.path("a.npy"), np.ones((50, 4), "f4"))
