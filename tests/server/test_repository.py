@@ -253,6 +253,22 @@ class Kept(unittest.TestCase):
         self.flip(os.path.join(self.data, "repository", "uploads", upload_id, "data"), 4321)
         self.run_server(lambda client: self.assertEqual(len(client.GetUpload(upload_id=upload_id).parts), 0))
 
+    def test_an_upload_that_cannot_be_read_is_left_where_it_is(self):
+        upload_id = self.run_server(lambda client: client.BeginUpload(name="half", total_bytes=PART).upload.upload_id)
+        folder = os.path.join(self.data, "repository", "uploads", upload_id)
+        self.flip(os.path.join(folder, "upload"), 20)
+        self.run_server(lambda client: self.assertEqual(client.DescribeRepository().upload_count, 0))
+        self.assertEqual(sorted(os.listdir(folder)), ["data", "parts", "upload"])
+
+    def test_a_blob_that_cannot_be_read_is_in_nobodys_way(self):
+        data = some_bytes(PART, seed=9)
+        self.run_server(lambda client: upload(client, "lost", data, PART))
+        folder = os.path.join(self.data, "repository", "blobs")
+        self.flip(os.path.join(folder, os.listdir(folder)[0], "blob"), 20)
+        self.run_server(lambda client: upload(client, "lost", data[::-1], PART))
+        self.run_server(lambda client: self.assertEqual(read(client, "lost"), data[::-1]))
+        self.assertEqual(len(os.listdir(folder)), 1)
+
     def test_a_flipped_bit_is_found_and_the_part_named(self):
         data = some_bytes(4 * PART, seed=8)
         self.run_server(lambda client: upload(client, "flipped", data, PART))

@@ -170,7 +170,9 @@ vmxd_disk_read_message(int dir, const char *path, const ProtobufCMessageDescript
         return NULL;
     size_t len = fstat(fd, &found) == 0 && found.st_size <= MAX_MESSAGE_BYTES ? (size_t)found.st_size : 0;
     uint8_t *out = vmx_buffer_reserve(&bytes, len + 1);
-    if (out && vmxd_disk_read(fd, out, len, 0, path, status)) {
+    if (!out)
+        vmxd_no_memory(status);
+    else if (vmxd_disk_read(fd, out, len, 0, path, status)) {
         message = unframe(out, len, descriptor);
         if (!message)
             vmxd_refuse(status, GRPC_STATUS_DATA_LOSS, "%s: damaged", path);

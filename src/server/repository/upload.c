@@ -256,6 +256,8 @@ vmxd_upload_load(vmxd_repository *repository, const char *id, vmxd_status *statu
     snprintf(path, sizeof path, "uploads/%.32s/upload", id);
     Vmxd__StoredUpload *stored =
         (Vmxd__StoredUpload *)vmxd_disk_read_message(directory, path, &vmxd__stored_upload__descriptor, status);
+    if (!stored && faccessat(directory, path, F_OK, 0) == 0)
+        return NULL; /* what was uploaded stays where it is */
     if (!stored || !stored->begin || strcmp(stored->upload_id, id) != 0) {
         /* never begun, or a blob that was replaced just before the server ended */
         if (stored)
