@@ -9,8 +9,13 @@
 static bool
 move_into_place(vmxd_repository *repository, const char *path, const char *place, bool exists, vmxd_status *status)
 {
-    unsigned flags = exists ? RENAME_EXCHANGE : 0;
-    if (renameat2(repository->fd, path, repository->fd, place, flags) != 0)
+    bool moved = renameat2(repository->fd, path, repository->fd, place, exists ? RENAME_EXCHANGE : 0) == 0;
+    if (!moved && !exists &&
+        (errno == ENOTEMPTY || errno == EEXIST)) { /* a blob that could not be read: in nobody's way */
+        exists = true;
+        moved = renameat2(repository->fd, path, repository->fd, place, RENAME_EXCHANGE) == 0;
+    }
+    if (!moved)
         return vmxd_refuse(status, GRPC_STATUS_INTERNAL, "%s: cannot be renamed: %s", path, strerror(errno));
     if (!vmxd_disk_sync_directory(repository->fd, "blobs", status))
         return false;
