@@ -68,6 +68,13 @@ vmxd_part_writer_close(vmxd_part_writer *writer)
 
 /* --- chunks -------------------------------------------------------------------------------------------------------- */
 
+static bool
+refuse_gone(const vmxd_part_writer *writer, vmxd_status *status)
+{
+    return vmxd_refuse(status, GRPC_STATUS_NOT_FOUND, "part %u: the upload was aborted or completed meanwhile",
+                       writer->number);
+}
+
 /* The part is locked. */
 static bool
 may_write(const vmxd_part_writer *writer, const vmxd_part *part, vmxd_status *status)
@@ -77,8 +84,7 @@ may_write(const vmxd_part_writer *writer, const vmxd_part *part, vmxd_status *st
     vmxd_upload_state state = upload->state;
     pthread_mutex_unlock(&upload->lock);
     if (state == VMXD_UPLOAD_GONE)
-        return vmxd_refuse(status, GRPC_STATUS_NOT_FOUND, "part %u: the upload was aborted or completed meanwhile",
-                           writer->number);
+        return refuse_gone(writer, status);
     if (state == VMXD_UPLOAD_COMPLETING)
         return vmxd_refuse(status, GRPC_STATUS_ABORTED, "part %u: the upload is being completed", writer->number);
     return part->turn == writer->turn ||
@@ -87,18 +93,23 @@ may_write(const vmxd_part_writer *writer, const vmxd_part *part, vmxd_status *st
 
 /* Locked. Space for a part that grows, where it was not reserved for the whole. */
 static bool
-reserve(vmxd_upload *upload, vmxd_part *part, uint64_t needed, vmxd_status *status)
+reserve(const vmxd_part_writer *writer, vmxd_part *part, uint64_t needed, vmxd_status *status)
 {
+    vmxd_upload *upload = writer->upload;
     if (upload->known || needed <= part->reserved)
         return true;
     uint64_t more = needed - part->reserved;
     if (!vmxd_repository_reserve(upload->repository, more, status))
         return false;
-    part->reserved = needed;
     pthread_mutex_lock(&upload->lock);
-    upload->total += more;
+    bool gone = upload->state == VMXD_UPLOAD_GONE; /* then what was reserved before has been given back */
+    upload->total += gone ? 0 : more;
     pthread_mutex_unlock(&upload->lock);
-    return true;
+    if (gone)
+        vmxd_repository_release(upload->repository, more);
+    else
+        part->reserved = needed;
+    return !gone || refuse_gone(writer, status);
 }
 
 /* Locked. */
@@ -135,7 +146,7 @@ vmxd_part_writer_chunk(vmxd_part_writer *writer, vmx_str data, const uint32_t *c
     vmxd_upload_touch(writer->upload);
     pthread_mutex_lock(&part->lock);
     bool done = may_write(writer, part, status) && check_chunk(writer, part, data, status) &&
-                reserve(writer->upload, part, part->confirmed + data.len, status);
+                reserve(writer, part, part->confirmed + data.len, status);
     uint32_t running = done ? vmx_crc32c(part->crc32c, data.ptr, data.len) : 0;
     if (done && crc32c && *crc32c != running)
         done = vmxd_refuse(status, GRPC_STATUS_DATA_LOSS,
