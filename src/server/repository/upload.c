@@ -119,7 +119,9 @@ vmxd_upload_part_limit(const vmxd_upload *upload, uint32_t number)
 static bool
 describe_parts(vmxd_upload *upload, vmx_arena *arena, Repository__Upload *out)
 {
+    pthread_mutex_lock(&upload->lock);
     size_t count = upload->part_count;
+    pthread_mutex_unlock(&upload->lock);
     out->parts = vmx_arena_calloc(arena, count + 1, sizeof *out->parts);
     for (uint32_t i = 0; out->parts && i < count; i++) {
         vmxd_part *part = vmxd_upload_part(upload, i, false);
