@@ -186,7 +186,10 @@ take_back(vmxd_builds *builds, vmxd_build *build, vmxd_build_end *end)
         atomic_load(&build->stop) != VMXD_STOP_CANCELLED)
         return;
     pthread_mutex_unlock(&builds->lock);
-    vmxd_repository_delete(builds->options.repository, request->result_blob);
+    vmxd_blob *blob = vmxd_repository_peek(builds->options.repository, request->result_blob);
+    if (blob && strcmp(vmxd_blob_info(blob)->build_id, build->record->build_id) == 0)
+        vmxd_repository_delete_blob(builds->options.repository, blob);
+    vmxd_blob_unref(blob);
     pthread_mutex_lock(&builds->lock);
     end->state = BUILD__STATE__STATE_CANCELLED;
 }

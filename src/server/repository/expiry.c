@@ -53,11 +53,9 @@ look(vmxd_repository *repository)
         vmxd_upload_unref(upload);
     }
     while ((blob = find_blob(repository, now_ms)) != NULL) {
-        fprintf(stderr, "vecmuxd: blob \"%s\" expired\n", vmxd_blob_info(blob)->name);
-        bool gone = vmxd_repository_delete(repository, vmxd_blob_info(blob)->name);
+        if (vmxd_repository_delete_blob(repository, blob))
+            fprintf(stderr, "vecmuxd: blob \"%s\" expired\n", vmxd_blob_info(blob)->name);
         vmxd_blob_unref(blob);
-        if (!gone)
-            break;
     }
 }
 

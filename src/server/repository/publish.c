@@ -74,14 +74,25 @@ vmxd_repository_publish(vmxd_repository *repository, const Vmxd__StoredBlob *sto
     return done;
 }
 
-bool
-vmxd_repository_delete(vmxd_repository *repository, const char *name)
+static bool delete (vmxd_repository *repository, const char *name, const vmxd_blob *only)
 {
     pthread_mutex_lock(&repository->publishing);
-    vmxd_blob *blob = vmxd_repository_take_off(repository, name);
+    vmxd_blob *blob = vmxd_repository_take_off(repository, name, only);
     if (blob && !blob->discarded)
         vmxd_repository_remove(repository, blob->path);
     pthread_mutex_unlock(&repository->publishing);
     vmxd_blob_unref(blob);
     return blob != NULL;
+}
+
+bool
+vmxd_repository_delete(vmxd_repository *repository, const char *name)
+{
+    return delete (repository, name, NULL);
+}
+
+bool
+vmxd_repository_delete_blob(vmxd_repository *repository, const vmxd_blob *blob)
+{
+    return delete (repository, vmxd_blob_info(blob)->name, blob);
 }

@@ -72,13 +72,13 @@ vmxd_repository_put(vmxd_repository *repository, vmxd_blob *blob)
 }
 
 vmxd_blob *
-vmxd_repository_take_off(vmxd_repository *repository, const char *name)
+vmxd_repository_take_off(vmxd_repository *repository, const char *name, const vmxd_blob *only)
 {
     bool found;
     pthread_mutex_lock(&repository->lock);
     size_t at = position(repository, name, &found);
-    vmxd_blob *blob = found ? repository->blobs[at] : NULL;
-    if (found) {
+    vmxd_blob *blob = found && (!only || repository->blobs[at] == only) ? repository->blobs[at] : NULL;
+    if (blob) {
         memmove(repository->blobs + at, repository->blobs + at + 1,
                 (--repository->blob_count - at) * sizeof *repository->blobs);
         repository->used_bytes -= blob->bytes;

@@ -101,6 +101,10 @@ vmxd_repository_publish(vmxd_repository *repository, const Vmxd__StoredBlob *sto
 bool
 vmxd_repository_delete(vmxd_repository *repository, const char *name);
 
+/* This one only: false if it has gone, or another has taken its place. */
+bool
+vmxd_repository_delete_blob(vmxd_repository *repository, const vmxd_blob *blob);
+
 /* At most `*count` blobs whose names begin with `prefix` and come behind `after`, in order; references. `*more`: there
  * are others. */
 void

@@ -39,9 +39,9 @@ vmxd_repository_make_room(vmxd_repository *repository);
 void
 vmxd_repository_put(vmxd_repository *repository, vmxd_blob *blob);
 
-/* Takes the lock, and the blob off the list; the list's reference, or NULL. */
+/* Takes the lock, and the blob off the list; the list's reference, or NULL. `only`: if it is that one; NULL: any. */
 vmxd_blob *
-vmxd_repository_take_off(vmxd_repository *repository, const char *name);
+vmxd_repository_take_off(vmxd_repository *repository, const char *name, const vmxd_blob *only);
 
 /* --- directory.c --------------------------------------------------------------------------------------------------- */
 

@@ -160,7 +160,7 @@ static bool
 take_back(vmxd_upload *upload, vmxd_blob **blob, vmxd_status *status)
 {
     if (*blob)
-        vmxd_repository_delete(upload->repository, vmxd_blob_info(*blob)->name);
+        vmxd_repository_delete_blob(upload->repository, *blob);
     else
         vmxd_upload_abort(upload);
     vmxd_blob_unref(*blob);
