@@ -5,8 +5,10 @@
 
 #include "core/sync.h"
 #include "op/op.h"
+#include "op/queue.h"
 
-/* The host that this thread is driving, if any: what it changes itself needs no wake-up. */
+/* The host that this thread is driving, if any: what it changes itself in a round (op/queue.h) needs no wake-up. Outside of one
+ * it may be asleep in the transport, where a release was called. */
 static _Thread_local vmx_host *driving_here;
 
 bool
@@ -247,6 +249,8 @@ void
 vmx_host_changed(vmx_host *host)
 {
     size_t own = driving_here == host ? 1 : 0;
+    if (own > 0 && !vmx_queue_in_round())
+        host->vtable->wake(host);
     if (atomic_load(&host->sleepers) <= own)
         return;
     vmx_lock_acquire(&host->lock);

@@ -20,7 +20,7 @@ typedef struct vmx_host_vtable {
     uint64_t (*now)(vmx_host *host);
     /* Handles events until at least one was handled, or the deadline, or wake. Only of a driven host, one at a time. */
     size_t (*drive)(vmx_host *host, uint64_t deadline_us);
-    /* Makes drive return. Called with the host's lock held, while a thread is inside drive. */
+    /* Makes drive return. Called while a thread is inside drive: by that one, or with the host's lock held. */
     void (*wake)(vmx_host *host);
     /* The host is closing and its last operation has completed. Called once, without the lock, never inside drive. */
     void (*drained)(vmx_host *host);

@@ -264,6 +264,12 @@ vmx_queue_end_round(void)
     announce_filled();
 }
 
+bool
+vmx_queue_in_round(void)
+{
+    return in_round;
+}
+
 void
 vmx_queue_push(vmx_queue *queue, vmx_op *op)
 {

@@ -41,6 +41,8 @@ void
 vmx_queue_begin_round(void);
 void
 vmx_queue_end_round(void);
+bool
+vmx_queue_in_round(void);
 
 /* The user frees the op: its event, waiting or still to come, is dropped. */
 void

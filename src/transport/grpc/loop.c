@@ -68,8 +68,9 @@ vmx_grpc_post(vmx_loop *base, vmx_task *task)
     do
         task->next = newest;
     while (!atomic_compare_exchange_weak(&loop->posted, &newest, task));
-    /* Who finds tasks there already leaves the waking to whoever posted the first; the loop's own thread looks anyway. */
-    if (newest == NULL && current != loop)
+    /* Who finds tasks there already leaves the waking to whoever posted the first; the loop's own thread looks anyway, unless
+     * it is inside the queue, or about to be: there the core may call back (a release). */
+    if (newest == NULL && (current != loop || atomic_load_explicit(&loop->sleep_until_us, memory_order_relaxed) > 0))
         interrupt(loop);
 }
 
@@ -111,7 +112,8 @@ vmx_grpc_timer_set_locked(vmx_grpc_loop *loop, vmx_timer *timer, uint64_t due_us
     if (timer->armed)
         vmx_timer_heap_remove(&loop->timers, timer);
     vmx_timer_heap_add(&loop->timers, timer, due_us);
-    bool too_late = current != loop && due_us < atomic_load_explicit(&loop->sleep_until_us, memory_order_relaxed);
+    /* Also on the loop's own thread, inside the queue: there the core may call back (a release). */
+    bool too_late = due_us < atomic_load_explicit(&loop->sleep_until_us, memory_order_relaxed);
     if (too_late)
         note_awake(loop);
     return too_late;
@@ -197,15 +199,18 @@ fire_due(vmx_grpc_loop *loop, uint64_t deadline_us, round_start *start)
 
 /* Takes the next completion; false when there was none until then. */
 static bool
-handle_completion(vmx_grpc_loop *loop, uint64_t until_us, size_t *handled)
+take_completion(vmx_grpc_loop *loop, uint64_t until_us, grpc_event *event)
 {
-    grpc_event event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
-    if (event.type != GRPC_OP_COMPLETE)
-        return false;
-    vmx_grpc_tag *tag = event.tag;
+    *event = grpc_completion_queue_next(loop->queue, vmx_grpc_time(until_us), NULL);
+    return event->type == GRPC_OP_COMPLETE;
+}
+
+static size_t
+handle(const grpc_event *event)
+{
+    vmx_grpc_tag *tag = event->tag;
     vmx_tsan_acquire(tag);
-    *handled += tag->done(tag, event.success != 0);
-    return true;
+    return tag->done(tag, event->success != 0);
 }
 
 /* More completions are likely there already: taking them now saves the way out and in again. With fewer streams it would
@@ -222,7 +227,9 @@ static void
 handle_more(vmx_grpc_loop *loop, size_t *handled)
 {
     enum { FEW = 16 };
-    for (size_t i = 1; i < BURST && is_busy(loop) && handle_completion(loop, 0, handled); i++) {
+    grpc_event event;
+    for (size_t i = 1; i < BURST && is_busy(loop) && take_completion(loop, 0, &event); i++) {
+        *handled += handle(&event);
         if (i % FEW != 0)
             continue;
         vmx_queue_end_round();
@@ -241,11 +248,14 @@ drive_once(vmx_grpc_loop *loop, uint64_t deadline_us, size_t *handled)
     if (*handled > 0 || over || atomic_load_explicit(&loop->posted, memory_order_relaxed) != NULL)
         start.sleep_until_us = 0;
     vmx_grpc_begin_waiting(start.waiting);
-    vmx_queue_begin_round();
-    bool came = handle_completion(loop, start.sleep_until_us, handled);
+    grpc_event event;
+    bool came = take_completion(loop, start.sleep_until_us, &event);
     note_awake(loop);
-    if (came)
+    vmx_queue_begin_round(); /* not before: the thread may have slept, after the core had called back (a release) */
+    if (came) {
+        *handled += handle(&event);
         handle_more(loop, handled);
+    }
     vmx_queue_end_round();
     return over || (!came && deadline_us != VMX_NEVER && vmx_monotonic_us() >= deadline_us);
 }
