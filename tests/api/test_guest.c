@@ -23,11 +23,19 @@ __lsan_is_turned_off(void)
     return is_child;
 }
 
-/* fork, once what was printed is out. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SETTLE_MS 200
+#else
+#define SETTLE_MS 0
+#endif
+
+/* fork, once what was printed is out. The address sanitizer's own locks stay held in a child for ever if another thread has
+ * one of them just then: under it all threads come to rest first. */
 static pid_t
 fork_child(void)
 {
     fflush(NULL);
+    sleep_ms(SETTLE_MS);
     pid_t child = fork();
     is_child = child == 0;
     return child;
