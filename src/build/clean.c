@@ -215,11 +215,11 @@ run_files(vmx_chore *chore)
 {
     vmx_build *build = chore->build;
     bool part_is_ours = build->download.output.fd >= 0;
-    vmx_output_close(build);
     if (succeeded(build))
         vmx_output_remove(build, true);
     else if (part_is_ours && (!build->settings.keyed || build->settings.spec.clean_up_failed))
         vmx_output_remove(build, false);
+    vmx_output_close(build); /* last, as the lock goes with it */
 }
 
 static void

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 
 #define HEADER_BYTES 1024
 #define FINISHED_AT  (HEADER_BYTES - 1) /* 'F': only the rename, or the clean-up, is left */
+#define MAX_OPENS    10                 /* each after one build that has just ended */
 
 static const char *
 remedy_for(int reason)
@@ -177,6 +179,39 @@ begin_state(vmx_build *build, const char header[HEADER_BYTES], vmx_error *error)
     return status;
 }
 
+/* --- opening ------------------------------------------------------------------------------------------------------- */
+
+/* Is it still the file of that name? Whoever had it locked may have renamed or removed it. */
+static bool
+has_name(int fd, const char *path)
+{
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && stat(path, &named) == 0 && opened.st_ino == named.st_ino &&
+           opened.st_dev == named.st_dev;
+}
+
+/* Opens OUTPUT.part for this build alone: two that wrote it would spoil each other's file. The lock goes with the
+ * descriptor. Where the file system has no locks nothing is locked. */
+static vmx_status
+open_part(vmx_build *build, vmx_error *error)
+{
+    const char *path = build->settings.part_path;
+    bool taken = false;
+    for (int i = 0; i < MAX_OPENS && !taken; i++) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (fd < 0)
+            return file_error(build, path, error);
+        taken = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        if (!taken && has_name(fd, path)) {
+            build->download.output.fd = fd;
+            return VMX_OK;
+        }
+        close(fd);
+    }
+    return vmx_error_set(error, VMX_ERR_IO, "%s: %s: another build writes it; wait for its end, or name another output",
+                         build->op.name, path);
+}
+
 vmx_status
 vmx_output_open(vmx_build *build, vmx_error *error)
 {
@@ -185,9 +220,9 @@ vmx_output_open(vmx_build *build, vmx_error *error)
     output->done = vmx_calloc(build->download.part_count + 1, 1);
     if (output->done == NULL)
         return vmx_error_no_memory(error);
-    output->fd = open(build->settings.part_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (output->fd < 0)
-        return file_error(build, build->settings.part_path, error);
+    vmx_status status = open_part(build, error);
+    if (status != VMX_OK)
+        return status;
     output->state_fd = open(build->settings.state_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (output->state_fd < 0)
         return file_error(build, build->settings.state_path, error);

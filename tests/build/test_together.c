@@ -8,17 +8,22 @@
 /* --- a source that waits ------------------------------------------------------------------------------------------- */
 
 typedef struct gate {
+    uint64_t free_rows; /* so many are given before */
+    uint64_t given;
     atomic_bool reached, open;
 } gate;
 
-/* The rows, but not before the gate is open. */
+/* The rows; from a certain number on not before the gate is open. */
 static bool
 read_rows(void *user, uint64_t first, uint64_t count, float *rows)
 {
     gate *self = user;
-    atomic_store(&self->reached, true);
-    for (int64_t limit = now_ms() + slow_ms(20000); !atomic_load(&self->open) && now_ms() < limit;)
-        sleep_ms(1);
+    if (self->given >= self->free_rows) {
+        atomic_store(&self->reached, true);
+        for (int64_t limit = now_ms() + slow_ms(20000); !atomic_load(&self->open) && now_ms() < limit;)
+            sleep_ms(1);
+    }
+    self->given += count;
     memcpy(rows, the_vectors[first], count * sizeof the_vectors[0]);
     return true;
 }
@@ -70,7 +75,7 @@ upload_all_parts(faulty *refusing)
 START_TEST(a_part_that_another_has_completed_while_it_was_read)
 {
     char endpoint[32];
-    gate rows = {false, false};
+    gate rows = {.free_rows = 0};
     faulty refusing;
     service_start(0);
     build_reference("reference");
@@ -93,9 +98,41 @@ START_TEST(a_part_that_another_has_completed_while_it_was_read)
 }
 END_TEST
 
+/* --- the same file ------------------------------------------------------------------------------------------------- */
+
+/* The first waits, in the middle of the file, for the vectors that it puts into it. */
+START_TEST(a_file_that_another_build_writes_is_left_alone)
+{
+    gate rows = {.free_rows = ROWS};
+    service_start(0);
+    build_reference("reference");
+    vmx_client *clients[] = {open_patient_builder(the_service.endpoint), open_patient_builder(the_service.endpoint)};
+    vmx_build_spec spec = make_spec("out");
+    spec.graph_only = true;
+    vmx_op *first = start_patient_build(clients[0], make_gated_source(&rows), &spec);
+    await_reached(&rows);
+    vmx_op *second = start_patient_build(clients[1], make_source(), &spec);
+    vmx_op_wait(second, slow_ms(10000));
+    ck_assert_int_eq(vmx_op_status(second), VMX_ERR_FALLBACK);
+    ck_assert_ptr_nonnull(strstr(vmx_op_error(second)->message, "out.part: another build writes it"));
+    atomic_store(&rows.open, true);
+    ck_assert_msg(vmx_op_wait(first, slow_ms(10000)) == VMX_OK, "%s", vmx_op_error(first)->message);
+    ck_assert_str_eq(compare_files("out", "reference"), "whole");
+    ck_assert(!file_exists("out.part") && !file_exists("out.part.state"));
+    finish(start_patient_build(clients[1], make_source(), &spec)); /* now it may */
+    ck_assert_str_eq(compare_files("out", "reference"), "whole");
+    vmx_op_free(first);
+    vmx_op_free(second);
+    close_client(clients[0]);
+    close_client(clients[1]);
+    service_stop();
+}
+END_TEST
+
 int
 main(void)
 {
-    const TTest *const tests[] = {a_part_that_another_has_completed_while_it_was_read, NULL};
+    const TTest *const tests[] = {a_part_that_another_has_completed_while_it_was_read,
+                                  a_file_that_another_build_writes_is_left_alone, NULL};
     return run_builds("build_together", tests, 30000, false);
 }
