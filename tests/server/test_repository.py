@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import tempfile
+import threading
 import unittest
 
 import grpc
@@ -12,7 +13,7 @@ import grpc
 from blob_case import CRC32C, SHA256, blob_digest, crc32c, digest, parts_of, read, upload, write
 from server_case import ServerCase
 from vecmux_proto import Client, repository
-from vecmuxd import Vecmuxd
+from vecmuxd import SLOW, Vecmuxd
 
 Code = grpc.StatusCode
 PART = 16384
@@ -190,6 +191,30 @@ class Repository(ServerCase):
         self.assertGreater(self.blobs.GetUpload(upload_id=unknown).parts[0].confirmed_bytes, 0)
         self.blobs.AbortUpload(upload_id=unknown)
         self.assertEqual(self.blobs.DescribeRepository().used_bytes, used)
+
+    def test_a_blob_is_read_while_others_take_its_place(self):
+        blobs = [some_bytes(2 * PART, seed=seed) for seed in (31, 32)]
+        upload(self.blobs, "replaced", blobs[0], PART)
+        read_once, done = threading.Event(), threading.Event()
+        others = []
+
+        def read_on():
+            with Client(self.server.target) as client:
+                while not done.is_set():
+                    try:
+                        others.extend([b"other data"] if read(client, "replaced") not in blobs else [])
+                    except grpc.RpcError as error:
+                        others.append(error.details())
+                    read_once.set()
+        reader = threading.Thread(target=read_on)
+        reader.start()
+        read_once.wait(30 * SLOW)
+        for i in range(40):
+            upload(self.blobs, "replaced", blobs[i % 2], PART, replace=True)
+        done.set()
+        reader.join()
+        self.blobs.DeleteBlob(name="replaced")
+        self.assertEqual(others, [])
 
     def test_lists(self):
         names = ["list/b", "list/a", "list/c", "listed"]

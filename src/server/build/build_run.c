@@ -28,16 +28,14 @@ typedef struct job {
 static bool
 open_blob(job *self, const char *name, vmxd_blob_reader *reader)
 {
-    vmxd_repository *repository = self->builds->options.repository;
+    int data;
     vmxd_status status;
     *reader = (vmxd_blob_reader){.fd = -1};
-    vmxd_blob *blob = vmxd_repository_find(repository, name);
+    vmxd_blob *blob = vmxd_repository_open_blob(self->builds->options.repository, name, &data, &status);
     if (!blob)
         return vmxd_build_fail(self->end, BUILD__ERROR_CLASS__ERROR_CLASS_NOT_FOUND,
                                "blob \"%.*s\" is not there any more; upload it again", vmxd_clip(name), name);
-    int directory = vmxd_repository_directory(repository, &status);
-    bool done =
-        directory >= 0 && vmxd_blob_reader_open(reader, directory, blob, REPOSITORY__FORM__FORM_FULL, 0, 0, &status);
+    bool done = vmxd_blob_reader_open(reader, blob, data, REPOSITORY__FORM__FORM_FULL, 0, 0, &status);
     vmxd_blob_unref(blob);
     return done || vmxd_build_fail_as(self->end, &status);
 }

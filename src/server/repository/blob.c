@@ -1,6 +1,5 @@
 #include "server/repository/blob.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,23 +120,18 @@ check_range(vmxd_blob_reader *reader, uint64_t offset, uint64_t length, vmxd_sta
 }
 
 bool
-vmxd_blob_reader_open(vmxd_blob_reader *reader, int directory, vmxd_blob *blob, Repository__Form form, uint64_t offset,
+vmxd_blob_reader_open(vmxd_blob_reader *reader, vmxd_blob *blob, int data, Repository__Form form, uint64_t offset,
                       uint64_t length, vmxd_status *status)
 {
     const char *name = vmxd_blob_info(blob)->name;
-    *reader = (vmxd_blob_reader){.blob = vmxd_blob_ref(blob), .form = vmxd_blob_form(blob, form), .fd = -1};
+    *reader = (vmxd_blob_reader){.blob = vmxd_blob_ref(blob), .form = vmxd_blob_form(blob, form), .fd = data};
     if (!reader->form)
         return vmxd_refuse(status, GRPC_STATUS_FAILED_PRECONDITION,
                            "\"%.*s\" has no graph-only form; only a built index has one", vmxd_clip(name), name);
     if (blob->discarded)
         return vmxd_refuse(status, GRPC_STATUS_FAILED_PRECONDITION,
                            "\"%.*s\" cannot be read: this server discards what is uploaded", vmxd_clip(name), name);
-    char path[VMXD_PATH_BYTES + 8];
-    snprintf(path, sizeof path, "%s/data", blob->path);
-    if (!check_range(reader, offset, length, status))
-        return false;
-    reader->fd = vmxd_disk_open(directory, path, O_RDONLY, status);
-    return reader->fd >= 0;
+    return check_range(reader, offset, length, status) && data >= 0; /* or `status` has the reason already */
 }
 
 /* Bytes of the form: of the full one those of the file, of the graph-only one without the storage block. */

@@ -70,10 +70,10 @@ typedef struct vmxd_blob_reader {
     vmx_digest digest; /* of the part that `at` is in */
 } vmxd_blob_reader;
 
-/* `directory` is the repository's. `length` 0: to the end. OUT_OF_RANGE, FAILED_PRECONDITION (no such form). Close it in
- * either case. */
+/* `data` is what vmxd_repository_open_blob gave, and the reader's from now on. `length` 0: to the end. OUT_OF_RANGE,
+ * FAILED_PRECONDITION (no such form). Close it in either case. */
 bool
-vmxd_blob_reader_open(vmxd_blob_reader *reader, int directory, vmxd_blob *blob, Repository__Form form, uint64_t offset,
+vmxd_blob_reader_open(vmxd_blob_reader *reader, vmxd_blob *blob, int data, Repository__Form form, uint64_t offset,
                       uint64_t length, vmxd_status *status);
 
 /*

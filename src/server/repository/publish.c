@@ -5,21 +5,40 @@
 #include "server/repository/name.h"
 #include "server/repository/repository_private.h"
 
-/* The directory takes the blob's place; what stood there is removed. */
+/* Locked. The directory takes the blob's place; `*exchanged`: what stood there has its own now. */
 static bool
-move_into_place(vmxd_repository *repository, const char *path, const char *place, bool exists, vmxd_status *status)
+move_into_place(vmxd_repository *repository, const char *path, const char *place, bool *exchanged, vmxd_status *status)
 {
-    bool moved = renameat2(repository->fd, path, repository->fd, place, exists ? RENAME_EXCHANGE : 0) == 0;
-    if (!moved && !exists &&
-        (errno == ENOTEMPTY || errno == EEXIST)) { /* a blob that could not be read: in nobody's way */
-        exists = true;
-        moved = renameat2(repository->fd, path, repository->fd, place, RENAME_EXCHANGE) == 0;
-    }
-    if (!moved)
+    int fd = repository->fd;
+    *exchanged = renameat(fd, path, fd, place) != 0; /* also of a blob that could not be read: it is in nobody's way */
+    bool taken = *exchanged && (errno == ENOTEMPTY || errno == EEXIST);
+    if (*exchanged && !(taken && renameat2(fd, path, fd, place, RENAME_EXCHANGE) == 0))
         return vmxd_refuse(status, GRPC_STATUS_INTERNAL, "%s: cannot be renamed: %s", path, strerror(errno));
+    return true;
+}
+
+/* The blob is in the list and, unless it is discarded, in its place: both or none, for who looks under the lock. */
+static bool
+put(vmxd_repository *repository, vmxd_blob *made, const char *path, bool *exchanged, vmxd_status *status)
+{
+    pthread_mutex_lock(&repository->lock);
+    bool done = vmxd_repository_make_room(repository) || vmxd_no_memory(status);
+    done = done && (made->discarded || move_into_place(repository, path, made->path, exchanged, status));
+    if (done)
+        vmxd_repository_put(repository, vmxd_blob_ref(made));
+    pthread_mutex_unlock(&repository->lock);
+    return done;
+}
+
+/* From now on it is there whatever happens, and what stood there is not. */
+static bool
+settle(vmxd_repository *repository, const vmxd_blob *made, const char *path, bool exchanged, vmxd_status *status)
+{
+    if (made->discarded)
+        return true;
     if (!vmxd_disk_sync_directory(repository->fd, "blobs", status))
         return false;
-    if (exists)
+    if (exchanged)
         vmxd_repository_remove(repository, path);
     return true;
 }
@@ -50,16 +69,11 @@ publish(vmxd_repository *repository, const Vmxd__StoredBlob *stored, const char 
     vmxd_blob *made = vmxd_blob_new(stored, place, discards);
     if (!made)
         return vmxd_no_memory(status);
-    pthread_mutex_lock(&repository->lock);
-    bool room = vmxd_repository_make_room(repository);
-    pthread_mutex_unlock(&repository->lock);
-    if (!room || (!discards && !move_into_place(repository, path, place, old != NULL, status))) {
+    bool exchanged = false;
+    if (!put(repository, made, path, &exchanged, status) || !settle(repository, made, path, exchanged, status)) {
         vmxd_blob_unref(made);
-        return room ? false : vmxd_no_memory(status);
+        return false;
     }
-    pthread_mutex_lock(&repository->lock);
-    vmxd_repository_put(repository, vmxd_blob_ref(made));
-    pthread_mutex_unlock(&repository->lock);
     *blob = made;
     return true;
 }

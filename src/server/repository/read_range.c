@@ -129,14 +129,14 @@ check_digest(const stream *self, const Repository__ReadRangeRequest *request, vm
 static bool
 open_reader(stream *self, const Repository__ReadRangeRequest *request, vmxd_status *status)
 {
-    vmxd_blob *blob = vmxd_repository_find(self->repository, request->name);
+    int data;
+    vmxd_blob *blob = vmxd_repository_open_blob(self->repository, request->name, &data, status);
     if (!blob)
         return vmxd_refuse(status, GRPC_STATUS_NOT_FOUND, "there is no blob \"%.*s\"", vmxd_clip(request->name),
                            request->name);
-    int directory = blob->discarded ? -1 : vmxd_repository_directory(self->repository, status);
-    bool done = vmxd_blob_reader_open(&self->reader, directory, blob, request->form, request->offset, request->length,
-                                      status) &&
-                check_digest(self, request, status);
+    bool done =
+        vmxd_blob_reader_open(&self->reader, blob, data, request->form, request->offset, request->length, status) &&
+        check_digest(self, request, status);
     vmxd_blob_unref(blob);
     return done;
 }

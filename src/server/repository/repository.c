@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -102,6 +103,25 @@ vmxd_blob *
 vmxd_repository_find(vmxd_repository *repository, const char *name)
 {
     vmxd_blob *blob = vmxd_repository_peek(repository, name);
+    if (blob)
+        vmxd_blob_touch(blob);
+    return blob;
+}
+
+vmxd_blob *
+vmxd_repository_open_blob(vmxd_repository *repository, const char *name, int *data, vmxd_status *status)
+{
+    bool found;
+    char path[VMXD_PATH_BYTES + 8];
+    *data = -1;
+    pthread_mutex_lock(&repository->lock); /* the list and the directory say the same */
+    size_t at = position(repository, name, &found);
+    vmxd_blob *blob = found ? vmxd_blob_ref(repository->blobs[at]) : NULL;
+    if (blob && !blob->discarded) {
+        snprintf(path, sizeof path, "%s/data", blob->path);
+        *data = vmxd_disk_open(repository->fd, path, O_RDONLY, status);
+    }
+    pthread_mutex_unlock(&repository->lock);
     if (blob)
         vmxd_blob_touch(blob);
     return blob;

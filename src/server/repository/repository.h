@@ -81,7 +81,14 @@ vmxd_repository_describe(vmxd_repository *repository, Repository__RepositoryDesc
 vmxd_blob *
 vmxd_repository_find(vmxd_repository *repository, const char *name);
 
-/* The same, but does not count as touching. */
+/*
+ * The same, and its data, open for reading, in `*data`: those of no other blob, even if one takes its place just now. `*data`
+ * is -1 if it is discarded, or if its data cannot be opened, with the reason in `status`.
+ */
+vmxd_blob *
+vmxd_repository_open_blob(vmxd_repository *repository, const char *name, int *data, vmxd_status *status);
+
+/* The same as find, but does not count as touching. */
 vmxd_blob *
 vmxd_repository_peek(vmxd_repository *repository, const char *name);
 
