@@ -233,7 +233,7 @@ reports_were_read(void *arg)
 {
     vmx_writer *writer = arg;
     pthread_mutex_lock(&writer->lock);
-    bool read = writer->locked.unread < MAX_UNREAD;
+    bool read = writer->locked.unread < MAX_UNREAD || writer->locked.closed;
     pthread_mutex_unlock(&writer->lock);
     return read;
 }

@@ -402,7 +402,8 @@ vmx_writer_close(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
         pthread_mutex_lock(&writer->lock);
         writer->locked.closed = true;
         pthread_mutex_unlock(&writer->lock);
-        vmx_pullers_wake(writer); /* they find it closed */
+        vmx_pullers_wake(writer);             /* they find it closed, */
+        vmx_host_changed(writer->parts.host); /* and so do puts that wait */
     }
     vmx_status status = vmx_writer_flush(writer, timeout_ms, error);
     if (status == VMX_OK || status == VMX_ERR_IO) {

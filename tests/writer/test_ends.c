@@ -9,10 +9,14 @@
 #include "core/suite.h"
 #include "writer/harness.h"
 
-/* Reports that nobody has read outlive the client; the put that found no room for more is still owed a word. */
-START_TEST(reports_may_be_freed_after_the_client_is_closed)
+/* --- reports that nobody has read ---------------------------------------------------------------------------------- */
+
+enum { MAX_UNREAD = 1024 };
+
+/* A writer that takes no more, because so many reports wait. */
+static vmx_writer *
+open_unread(void)
 {
-    enum { REPORTS = 1024 };
     size_t taken;
     store_open(&s, 16, NULL);
     vmx_writer_options options = default_options();
@@ -20,17 +24,52 @@ START_TEST(reports_may_be_freed_after_the_client_is_closed)
     options.report = VMX_REPORT_ALL;
     options.batch_vectors = 1;
     vmx_writer *writer = open_writer(&options);
-    must_put(writer, 0, REPORTS, 4, 1);
+    must_put(writer, 0, MAX_UNREAD, 4, 1);
     ck_assert_int_eq(vmx_writer_flush(writer, 60000, &error), VMX_OK);
     ck_assert_int_eq(put_rows(writer, 0, 1, 4, 1, 0, &taken), VMX_ERR_WOULD_BLOCK);
+    return writer;
+}
+
+/* They outlive the client, though the put that found no room for more is still owed a word. */
+START_TEST(reports_may_be_freed_after_the_client_is_closed)
+{
+    vmx_writer *writer = open_unread();
     ck_assert_int_eq(vmx_writer_close(writer, 60000, &error), VMX_OK);
     ck_assert_int_eq(vmx_client_close(s.w->client, 60000, &error), VMX_OK);
     vmx_event event;
-    for (size_t i = 0; i < REPORTS; i++) {
+    for (size_t i = 0; i < MAX_UNREAD; i++) {
         ck_assert_uint_eq(vmx_queue_poll(s.w->queue, &event, 1, 0), 1);
         vmx_op_free(event.op);
     }
     close_all(writer);
+}
+END_TEST
+
+static vmx_writer *closed_soon;
+
+static void
+close_writer(world *w, const sighting *seen)
+{
+    (void)w;
+    (void)seen;
+    ck_assert_int_eq(vmx_writer_close(closed_soon, 0, &error), VMX_OK);
+}
+
+/* An upsert that is never answered tells when its 100 ms are over. */
+START_TEST(a_put_that_waits_for_their_reader_ends_with_its_writer)
+{
+    size_t taken;
+    closed_soon = open_unread();
+    s.stalled_until_us = world_now(s.w) + 3600000000;
+    s.w->on_dropped = close_writer;
+    vmx_call_options call = world_options(NULL);
+    call.timeout_ms = 100;
+    vmx_op *upsert = world_upsert(s.w, &call);
+    uint64_t since_us = world_now(s.w);
+    ck_assert_int_eq(put_rows(closed_soon, 0, 1, 4, 1, 600000, &taken), VMX_ERR_CLOSED);
+    ck_assert_uint_lt(world_now(s.w) - since_us, 1000000);
+    vmx_op_free(upsert);
+    close_all(closed_soon);
 }
 END_TEST
 
@@ -113,6 +152,7 @@ int
 main(void)
 {
     const TTest *const tests[] = {reports_may_be_freed_after_the_client_is_closed,
+                                  a_put_that_waits_for_their_reader_ends_with_its_writer,
                                   a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
     return run_suite("writer_ends", tests);
 }
