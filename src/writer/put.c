@@ -228,6 +228,17 @@ get_memory(taking *t, size_t bytes, vmx_error *error)
     return VMX_OK;
 }
 
+/* Refuses for want of something that is no memory. `came(writer)`: it came before room was wanted, so that nobody else may
+ * tell of it. */
+static vmx_status
+refuse(taking *t, bool (*came)(void *writer), const char *what, vmx_error *error)
+{
+    vmx_status status = would_block(t, 0, what, error);
+    if (status == VMX_ERR_WOULD_BLOCK && came(t->writer))
+        want_room(t, 1);
+    return status;
+}
+
 static bool
 reports_were_read(void *arg)
 {
@@ -249,7 +260,7 @@ wait_for_reader(taking *t, vmx_error *error)
         vmx_host_drive(writer->parts.host, t->deadline_us, reports_were_read, writer);
         read = reports_were_read(writer);
     }
-    return read ? VMX_OK : would_block(t, 0, "1024 reports wait to be polled and freed", error);
+    return read ? VMX_OK : refuse(t, reports_were_read, "1024 reports wait to be polled and freed", error);
 }
 
 static bool
@@ -284,12 +295,7 @@ wait_for_line(taking *t, vmx_error *error)
         }
         count_line_waiter(writer, false);
     }
-    if (room)
-        return VMX_OK;
-    vmx_status status = would_block(t, 0, "enough batches wait to be sent", error);
-    if (status == VMX_ERR_WOULD_BLOCK && line_has_room(writer))
-        want_room(t, 1); /* the line moved before room was wanted: nobody else may tell of it */
-    return status;
+    return room ? VMX_OK : refuse(t, line_has_room, "enough batches wait to be sent", error);
 }
 
 /* --- putting ------------------------------------------------------------------------------------------------------- */
