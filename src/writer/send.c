@@ -123,6 +123,23 @@ fail_here(vmx_send *send)
     vmx_send_judge(send);
 }
 
+void
+vmx_send_note_cancelled(vmx_send *send)
+{
+    vmx_error_set(&send->op.error, VMX_ERR_CANCELLED, "write at %s: the writer was freed, or its client",
+                  send->writer->parts.caller->endpoint);
+    if (send->rounds > 0)
+        send->op.error.outcome = VMX_OUTCOME_UNKNOWN;
+}
+
+/* It was cancelled when no call was under way that could hear of it. */
+static void
+fail_cancelled(vmx_send *send)
+{
+    vmx_send_note_cancelled(send);
+    vmx_send_judge(send);
+}
+
 static void
 call(vmx_send *send, vmx_request *request)
 {
@@ -153,6 +170,8 @@ take_prepared(vmx_send *send)
     const vmx_writer *writer = send->writer;
     if (writer->codec->prepared(&writer->target, &send->call.last->message, &send->op.error) != VMX_OK)
         fail_here(send);
+    else if (send->call.cancelled)
+        fail_cancelled(send);
     else
         call_rows(send);
 }
@@ -173,6 +192,10 @@ run_start(vmx_task *task)
     vmx_send *send = OWNER(start_task, task);
     const vmx_row_codec *codec = send->writer->codec;
     vmx_request request = {0};
+    if (send->call.cancelled) {
+        fail_cancelled(send);
+        return;
+    }
     send->preparing = codec->prepare != NULL && codec->prepare(&send->writer->target, &request);
     if (send->preparing)
         call(send, &request);

@@ -92,10 +92,7 @@ give_up(vmx_send *send)
 {
     if (!send->begun)
         send->begun = vmx_op_begin_nested(&send->op);
-    vmx_error_set(&send->op.error, VMX_ERR_CANCELLED, "write at %s: the writer was freed, or its client",
-                  send->writer->parts.caller->endpoint);
-    if (send->rounds > 0)
-        send->op.error.outcome = VMX_OUTCOME_UNKNOWN;
+    vmx_send_note_cancelled(send);
     vmx_send_settle(send);
 }
 

@@ -162,6 +162,10 @@ vmx_send_is_op(const vmx_op *op);
 void
 vmx_send_note_sent_locked(vmx_send *send);
 
+/* Writes into its error that it was cancelled. */
+void
+vmx_send_note_cancelled(vmx_send *send);
+
 /* Starts the call; without the lock. */
 void
 vmx_send_start(vmx_send *send);

@@ -73,6 +73,63 @@ START_TEST(a_put_that_waits_for_their_reader_ends_with_its_writer)
 }
 END_TEST
 
+/* --- sends that are about to start --------------------------------------------------------------------------------- */
+
+enum { PACED = 10 };
+
+static vmx_writer *freed_soon;
+
+/* The second request frees the writer from inside its start, when the third one has been taken off the line. */
+static void
+free_at_second(world *w, size_t n, const sighting *seen)
+{
+    (void)w;
+    (void)seen;
+    if (n == 1)
+        vmx_writer_free(freed_soon);
+}
+
+/* Three batches, paced so that the second and the third start in one go; no answer comes. */
+static void
+start_two_together(void (*on_stream)(world *w, size_t n, const sighting *seen))
+{
+    store_open(&s, 18, NULL);
+    vmx_writer_options options = default_options();
+    options.queue = s.w->queue;
+    options.batch_vectors = PACED;
+    options.vectors_per_second = 1000;
+    options.linger_ms = 1;
+    freed_soon = open_writer(&options);
+    s.w->on_stream = on_stream;
+    must_put(freed_soon, 0, 3 * PACED, 4, 1);
+    world_run(s.w, 2000);
+    ck_assert_uint_eq(s.w->count, 1);
+    vmx_fake_advance(s.w->transport, 20000);
+    world_run(s.w, 1000);
+}
+
+static void
+expect_reports(size_t count, vmx_status status)
+{
+    vmx_event events[8];
+    ck_assert_uint_eq(vmx_queue_poll(s.w->queue, events, 8, 0), count);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_msg(events[i].status == status, "%s", vmx_op_error(events[i].op)->message);
+        ck_assert_uint_eq(vmx_op_delivery_count(events[i].op), PACED);
+        vmx_op_free(events[i].op);
+    }
+}
+
+START_TEST(what_is_cancelled_before_its_start_is_not_sent)
+{
+    start_two_together(free_at_second);
+    ck_assert_uint_eq(s.w->count, 2);
+    expect_reports(3, VMX_ERR_CANCELLED);
+    ck_assert_uint_eq(used_bytes(), 0);
+    world_free(s.w);
+}
+END_TEST
+
 /* --- opening, while the client is closed ----------------------------------------------------------------------------- */
 
 /* A thread that opens a writer and stands still in the middle of it: its dead letter file is a pipe without a reader. */
@@ -151,8 +208,8 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {reports_may_be_freed_after_the_client_is_closed,
-                                  a_put_that_waits_for_their_reader_ends_with_its_writer,
-                                  a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
+    const TTest *const tests[] = {
+        reports_may_be_freed_after_the_client_is_closed, a_put_that_waits_for_their_reader_ends_with_its_writer,
+        what_is_cancelled_before_its_start_is_not_sent, a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
     return run_suite("writer_ends", tests);
 }
