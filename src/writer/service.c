@@ -212,6 +212,17 @@ close_old_batch_locked(vmx_writer *writer, uint64_t now_us)
         vmx_writer_close_batch_locked(writer);
 }
 
+/* For each there is a hold. */
+static void
+start_all(vmx_writer *writer, vmx_send_list *starting)
+{
+    size_t count = starting->count;
+    for (vmx_send *send; (send = vmx_send_pop(starting)) != NULL;)
+        vmx_send_start(send);
+    if (count > 0)
+        vmx_writer_unhold(writer, count);
+}
+
 static void
 tell_room(vmx_writer *writer)
 {
@@ -232,6 +243,7 @@ vmx_writer_service(vmx_writer *writer)
     uint64_t pause_us = end_pauses_locked(writer, now_us);
     for (vmx_send *send; (send = take_ready_locked(writer, now_us)) != NULL;)
         vmx_send_push(&starting, send);
+    writer->locked.holds += starting.count;
     uint64_t due_us = next_due_locked(writer, pause_us, now_us);
     bool shorter = starting.head != NULL && writer->locked.line_waiters > 0;
     bool room = writer->locked.wants_room && !atomic_load(&writer->listener.wants_room);
@@ -242,8 +254,7 @@ vmx_writer_service(vmx_writer *writer)
     pthread_mutex_unlock(&writer->lock);
     if (due_us != VMX_NEVER)
         vmx_writer_arm(writer, due_us);
-    for (vmx_send *send; (send = vmx_send_pop(&starting)) != NULL;)
-        vmx_send_start(send);
+    start_all(writer, &starting);
     if (shorter)
         vmx_host_changed(writer->parts.host);
     if (wakes)

@@ -147,7 +147,19 @@ run_end(vmx_task *task)
     vmx_op_complete(&writer->op);
 }
 
-/* The client need not wait for the writer any more. Nothing is waiting or in flight, but for cancelled sends. */
+void
+vmx_writer_unhold(vmx_writer *writer, size_t count)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->locked.holds -= count;
+    bool last = writer->locked.holds == 0;
+    pthread_mutex_unlock(&writer->lock);
+    if (last)
+        vmx_op_submit(&writer->op, &writer->end_task);
+}
+
+/* The client need not wait for the writer any more. Nothing is waiting or in flight, but for cancelled sends; those whose
+ * ops have not begun yet still find the writer's running. */
 static void
 end_session(vmx_writer *writer)
 {
@@ -158,7 +170,7 @@ end_session(vmx_writer *writer)
     if (!ends)
         return;
     disarm(writer);
-    vmx_op_submit(&writer->op, &writer->end_task);
+    vmx_writer_unhold(writer, 1);
 }
 
 /* The client is freed: so is what the writer still holds; its handle stays the user's. */
@@ -273,6 +285,7 @@ make_writer(const vmx_writer_parts *parts)
     pthread_mutex_init(&writer->lock, NULL);
     pthread_mutex_init(&writer->timer_lock, NULL);
     vmx_ids_init(&writer->locked.ids, parts->seed);
+    writer->locked.holds = 1;
     vmx_transport *transport = parts->caller->transport;
     writer->loop = transport->loops[parts->seed % transport->loop_count];
     vmx_ledger_enter(parts->ledger, writer);

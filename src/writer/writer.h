@@ -104,7 +104,8 @@ struct vmx_writer {
         uint64_t pace_us; /* when the rate limits allow the next send */
         bool closed;      /* takes no more */
         bool freed;       /* what is left fails */
-        bool ended;       /* the op has been completed, or will be */
+        bool ended;       /* the session is over */
+        size_t holds;     /* the op runs until there are none: the session's, and one for each send that starts */
         bool wants_room;  /* a put said WOULD_BLOCK: on_room is owed */
         struct vmx_puller *pullers;
         bool wakes_pullers;  /* at the next service */
@@ -126,6 +127,10 @@ vmx_writer *
 vmx_writer_acquire(vmx_writer *writer);
 void
 vmx_writer_release(vmx_writer *writer);
+
+/* Gives `count` of locked.holds back; with the last one the op ends. Without the lock. */
+void
+vmx_writer_unhold(vmx_writer *writer, size_t count);
 
 uint64_t
 vmx_writer_now(const vmx_writer *writer);

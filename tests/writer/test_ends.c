@@ -105,7 +105,8 @@ start_two_together(void (*on_stream)(world *w, size_t n, const sighting *seen))
     world_run(s.w, 2000);
     ck_assert_uint_eq(s.w->count, 1);
     vmx_fake_advance(s.w->transport, 20000);
-    world_run(s.w, 1000);
+    while (vmx_host_drive(&s.w->client->host, world_now(s.w), NULL, NULL) > 0)
+        ;
 }
 
 static void
@@ -124,6 +125,34 @@ START_TEST(what_is_cancelled_before_its_start_is_not_sent)
 {
     start_two_together(free_at_second);
     ck_assert_uint_eq(s.w->count, 2);
+    expect_reports(3, VMX_ERR_CANCELLED);
+    ck_assert_uint_eq(used_bytes(), 0);
+    world_free(s.w);
+}
+END_TEST
+
+/* The second request, while it starts, sees the writer freed, the client closing and both answers come: when it has started
+ * nothing runs any more but what the writer is about to start. */
+static void
+end_all_at_second(world *w, size_t n, const sighting *seen)
+{
+    static const answer refused = {.grpc_code = VMX_GRPC_PERMISSION_DENIED, .reach = VMX_REACH_SERVER, .text = "no"};
+    static vmx_stream *first;
+    if (n == 0)
+        first = seen->stream;
+    if (n != 1)
+        return;
+    vmx_writer_free(freed_soon);
+    ck_assert_int_eq(vmx_client_close(w->client, 0, &error), VMX_ERR_TIMEOUT);
+    world_answer(first, &refused);
+    world_answer(seen->stream, &refused);
+    while (w->transport->vtable->drive(w->transport->loops[0], world_now(w)) > 0)
+        ;
+}
+
+START_TEST(a_client_waits_for_sends_that_are_about_to_start)
+{
+    start_two_together(end_all_at_second);
     expect_reports(3, VMX_ERR_CANCELLED);
     ck_assert_uint_eq(used_bytes(), 0);
     world_free(s.w);
@@ -209,7 +238,8 @@ int
 main(void)
 {
     const TTest *const tests[] = {
-        reports_may_be_freed_after_the_client_is_closed, a_put_that_waits_for_their_reader_ends_with_its_writer,
-        what_is_cancelled_before_its_start_is_not_sent, a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
+        reports_may_be_freed_after_the_client_is_closed,       a_put_that_waits_for_their_reader_ends_with_its_writer,
+        what_is_cancelled_before_its_start_is_not_sent,        a_client_waits_for_sends_that_are_about_to_start,
+        a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
     return run_suite("writer_ends", tests);
 }
