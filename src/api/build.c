@@ -35,7 +35,7 @@ begin(vmx_client *client, const char *name, const vmx_call_options *theirs, vmx_
         .workers = client->workers,
         .config = client->config,
         .counters = &client->builds,
-        .loop = client->transport->loops[loop % client->transport->loop_count],
+        .loop = vmx_caller_loop(&client->caller, loop),
     };
     *build = vmx_build_new(&parts, name, options.queue, options.user);
     if (*build == NULL)

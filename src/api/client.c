@@ -199,7 +199,8 @@ open_transport(vmx_client *client, vmx_error *error)
         if (status == VMX_OK && !vmx_config_bool(client->config, "signals.block"))
             vmx_grpc_transport_leave_signals(client->transport);
     }
-    client->caller.transport = client->transport;
+    if (status == VMX_OK)
+        vmx_caller_set_transport(&client->caller, client->transport);
     return status;
 }
 

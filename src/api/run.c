@@ -259,7 +259,7 @@ fill_run(vmx_run *run, vmx_str name_space, const vmx_call_options *options, vmx_
     if (run->machine.name_space.ptr == NULL)
         return vmx_error_no_memory(error);
     size_t loop = atomic_fetch_add_explicit(&client->next_loop, 1, memory_order_relaxed);
-    run->loop = client->transport->loops[loop % client->transport->loop_count];
+    run->loop = vmx_caller_loop(&client->caller, loop);
     vmx_call_init(&run->call, &client->caller, &run->op, run->loop, &settings, &run->op.error, on_call_done);
     return VMX_OK;
 }

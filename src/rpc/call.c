@@ -240,6 +240,15 @@ run_timer(vmx_task *task)
 
 /* --- the face ------------------------------------------------------------------------------------------------------ */
 
+void
+vmx_caller_set_transport(vmx_caller *caller, vmx_transport *transport)
+{
+    caller->transport = transport;
+    caller->loop_count = transport->loop_count < VMX_MAX_LOOPS ? transport->loop_count : VMX_MAX_LOOPS;
+    for (size_t i = 0; i < caller->loop_count; i++)
+        caller->loops[i] = transport->loops[i];
+}
+
 /* What start sets, and an attempt's start, is left as it is: it would be a third of the work for a small call. */
 void
 vmx_call_init(vmx_call *call, vmx_caller *caller, vmx_op *op, vmx_loop *loop, const vmx_call_settings *settings,

@@ -25,6 +25,9 @@
 #include "stats/meter.h"
 #include "transport/transport.h"
 
+/* As many as io.threads may be. */
+enum { VMX_MAX_LOOPS = 16 };
+
 /* What the calls of one client have in common. */
 typedef struct vmx_caller {
     vmx_transport *transport;
@@ -36,10 +39,12 @@ typedef struct vmx_caller {
     size_t receive_ahead_bytes; /* as of the channels of `streams` (transport.h) */
     _Atomic uint64_t next_seed; /* of the calls' random generators */
     vmx_budget budget;
-    vmx_latency reads; /* for hedges after the 95th percentile */
-    vmx_pace cancels;  /* of hedges that lost */
-    vmx_log *log;      /* NULL: none */
-    vmx_meter *meter;  /* NULL: nothing is counted */
+    vmx_latency reads;              /* for hedges after the 95th percentile */
+    vmx_pace cancels;               /* of hedges that lost */
+    vmx_log *log;                   /* NULL: none */
+    vmx_meter *meter;               /* NULL: nothing is counted */
+    vmx_loop *loops[VMX_MAX_LOOPS]; /* the transport's: who starts too late may still look one up when it is gone */
+    size_t loop_count;
 } vmx_caller;
 
 typedef struct vmx_call vmx_call;
@@ -135,6 +140,17 @@ struct vmx_call {
     vmx_header *headers; /* settings.headers with room for grpc-previous-rpc-attempts; NULL until needed */
     char previous_attempts[12];
 };
+
+/* Sets `transport` and `loops`. */
+void
+vmx_caller_set_transport(vmx_caller *caller, vmx_transport *transport);
+
+/* One of the loops, by turns. It is there while an operation runs that has begun. */
+static inline vmx_loop *
+vmx_caller_loop(const vmx_caller *caller, size_t turn)
+{
+    return caller->loops[turn % caller->loop_count];
+}
 
 /* Zeroed memory, or a call that was cleared, becomes an idle call. `error` is where its failures are written. */
 void

@@ -286,8 +286,7 @@ make_writer(const vmx_writer_parts *parts)
     pthread_mutex_init(&writer->timer_lock, NULL);
     vmx_ids_init(&writer->locked.ids, parts->seed);
     writer->locked.holds = 1;
-    vmx_transport *transport = parts->caller->transport;
-    writer->loop = transport->loops[parts->seed % transport->loop_count];
+    writer->loop = vmx_caller_loop(parts->caller, parts->seed);
     vmx_ledger_enter(parts->ledger, writer);
     return writer;
 }
