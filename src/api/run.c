@@ -127,9 +127,15 @@ run_timer(vmx_task *task)
 
 /* --- stepping ------------------------------------------------------------------------------------------------------ */
 
+/* A cancel finds no call under way when it comes before the operation's start (by vmx_client_free, from another thread), or
+ * between two calls. */
 static void
 take_step(vmx_run *run)
 {
+    if (run->call.cancelled && run->step.kind != VMX_STEP_DONE) {
+        complete_cancelled(run);
+        return;
+    }
     switch (run->step.kind) {
     case VMX_STEP_CALL:
         vmx_call_start(&run->call, &run->step.request);

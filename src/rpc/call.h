@@ -161,7 +161,7 @@ vmx_call_init(vmx_call *call, vmx_caller *caller, vmx_op *op, vmx_loop *loop, co
 void
 vmx_call_start(vmx_call *call, vmx_request *request);
 
-/* Ends it soon with VMX_ERR_CANCELLED; nothing happens to an idle one. `done` may come inside this function. */
+/* Ends it soon with VMX_ERR_CANCELLED; an idle one is only marked as cancelled. `done` may come inside this function. */
 void
 vmx_call_cancel(vmx_call *call);
 

@@ -1,6 +1,7 @@
 /* One call and its attempts: what is sent again, what is told of it, and how it ends in every phase. */
 #include <string.h>
 
+#include "api/run.h"
 #include "core/suite.h"
 #include "rpc/harness.h"
 
@@ -231,6 +232,27 @@ check_cancel(world *w, vmx_op *op, uint64_t after_us, vmx_outcome outcome)
     world_free(w);
 }
 
+/* As vmx_client_free does it to an operation that another thread is about to start. */
+START_TEST(cancel_before_the_start)
+{
+    vmx_run *run;
+    vmx_op *op;
+    vmx_error error;
+    world *w = world_new(1, NULL);
+    world_script(w, &silence, 1);
+    ck_assert_int_eq(vmx_run_new(w->client, "stats", VMX_STR(""), NULL, &run, &error), VMX_OK);
+    vmx_status begun = run->machine.engine->vtable->stats(&run->machine, &run->step);
+    vmx_op_cancel(&run->op);
+    ck_assert_int_eq(vmx_run_launch(run, begun, &op, &error), VMX_OK);
+    ck_assert(!vmx_op_done(op));
+    world_run(w, 1000 * MS);
+    ck_assert_int_eq(vmx_op_status(op), VMX_ERR_CANCELLED);
+    ck_assert_uint_eq(w->count, 0);
+    vmx_op_free(op);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(cancel_in_line)
 {
     world *w = world_connecting_to(VMX_CHANNEL_CONNECTING, 1, NULL);
@@ -362,6 +384,7 @@ main(void)
         the_servers_hint_is_told,
         who_waits_for_a_connection_is_told_why_there_is_none,
         who_waits_for_a_connection_gets_it,
+        cancel_before_the_start,
         cancel_in_line,
         cancel_in_an_attempt,
         cancel_in_a_pause,
