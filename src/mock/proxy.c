@@ -175,6 +175,28 @@ on_timer(vmx_mock_timer *timer)
     pump((pair *)((char *)timer - offsetof(pair, timer)));
 }
 
+/*
+ * Reads. False: the connection was reset. That a socket has hung up is said for ever: its last bytes are read whether there
+ * is room for them or not, and behind its end it is watched no more.
+ */
+static bool
+take(side *self, uint32_t events)
+{
+    bool hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0;
+    if (self->ended && (events & EPOLLERR) == 0) {
+        if (hung_up)
+            vmx_mock_loop_remove(&self->pair->proxy->loop, &self->source);
+        return true;
+    }
+    if (self->ended)
+        return false;
+    if (!hung_up && ((events & EPOLLIN) == 0 || !vmx_mock_flow_has_room(&self->flow)))
+        return true;
+    vmx_mock_flow_result result = vmx_mock_flow_read(&self->flow, self->source.fd, vmx_monotonic_us());
+    self->ended = result == VMX_MOCK_FLOW_END;
+    return result != VMX_MOCK_FLOW_BROKEN;
+}
+
 static void
 on_ready(vmx_mock_source *source, uint32_t events)
 {
@@ -190,15 +212,10 @@ on_ready(vmx_mock_source *source, uint32_t events)
         }
         both->connected = true;
     }
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !self->ended && vmx_mock_flow_has_room(&self->flow)) {
-        vmx_mock_flow_result result = vmx_mock_flow_read(&self->flow, source->fd, vmx_monotonic_us());
-        self->ended = result == VMX_MOCK_FLOW_END;
-        if (result == VMX_MOCK_FLOW_BROKEN) {
-            end(both, true);
-            return;
-        }
-    }
-    pump(both);
+    if (take(self, events))
+        pump(both);
+    else
+        end(both, true);
 }
 
 /* --- connections --------------------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mock/harness.h"
@@ -244,6 +245,81 @@ START_TEST(connections_are_cut_and_refused)
 }
 END_TEST
 
+/* Waits until the proxy has no connection any more. */
+static bool
+all_ended(void)
+{
+    vmx_mock_proxy_counters counters;
+    vmx_mock_proxy_counters_init(&counters, sizeof counters);
+    for (int64_t limit = now_ms() + slow_ms(5000); now_ms() < limit; sleep_ms(5)) {
+        vmx_mock_proxy_count(proxy, &counters);
+        if (counters.connections_open == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Closes with RST. */
+static void
+reset(int fd)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    close(fd);
+}
+
+START_TEST(a_reset_behind_an_end_is_one)
+{
+    int client, target, end;
+    setup();
+    connect_both(&client, &target);
+    write_bytes(client, 1);
+    ck_assert_int_eq(shutdown(client, SHUT_WR), 0);
+    ck_assert_uint_eq(read_bytes(target, 2, slow_ms(5000), &end), 1);
+    ck_assert_int_eq(end, 0);
+    reset(client);
+    ck_assert(all_ended());
+    close(target);
+    teardown();
+}
+END_TEST
+
+/* What this process has used of the processors. */
+static int64_t
+used_ms(void)
+{
+    struct timespec used;
+    ck_assert_int_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
+    return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+START_TEST(bytes_that_wait_behind_two_ends_cost_nothing_and_arrive)
+{
+    int client, target, end;
+    vmx_mock_network stalled = good();
+    setup();
+    connect_both(&client, &target);
+    stalled.stall_to_server = true;
+    vmx_mock_proxy_set(proxy, 0, &stalled);
+    write_bytes(client, 1000);
+    ck_assert_int_eq(shutdown(client, SHUT_WR), 0);
+    ck_assert_int_eq(shutdown(target, SHUT_WR), 0);
+    ck_assert_uint_eq(read_bytes(client, 1, slow_ms(5000), &end), 0);
+    ck_assert_int_eq(end, 0);
+    int64_t before_ms = used_ms();
+    sleep_ms(300);
+    ck_assert_int_lt(used_ms() - before_ms, 100);
+    vmx_mock_network none = good();
+    vmx_mock_proxy_set(proxy, 0, &none);
+    ck_assert_uint_eq(read_bytes(target, 1001, slow_ms(5000), &end), 1000);
+    ck_assert_int_eq(end, 0);
+    ck_assert(all_ended());
+    close(client);
+    close(target);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_target_that_is_gone_ends_the_connection)
 {
     int end;
@@ -267,6 +343,8 @@ main(void)
                                   a_cut_comes_at_the_byte_that_was_asked_for,
                                   one_bit_is_inverted_at_the_byte_that_was_asked_for,
                                   connections_are_cut_and_refused,
+                                  a_reset_behind_an_end_is_one,
+                                  bytes_that_wait_behind_two_ends_cost_nothing_and_arrive,
                                   a_target_that_is_gone_ends_the_connection,
                                   NULL};
     return run_suite("mock_proxy", tests);
