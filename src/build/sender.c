@@ -126,12 +126,12 @@ on_prepared(vmx_chore *chore)
     vmx_sender *sender = VMX_OWNER(vmx_sender, chore, chore);
     if (vmx_build_halted(sender->build)) {
         end_if_quiet(sender);
+    } else if (chore->error.code != VMX_OK) {
+        fail(sender, &chore->error);
     } else if (!sender->streaming) { /* it was for a stream that has broken off meanwhile */
         drop_buffer(sender);
         if (sender->flow.phase == VMX_FLOW_IDLE)
             on_resumed(&sender->flow);
-    } else if (chore->error.code != VMX_OK) {
-        fail(sender, &chore->error);
     } else if (!wrap(sender)) {
         vmx_error_no_memory(&chore->error);
         fail(sender, &chore->error);

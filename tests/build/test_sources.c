@@ -219,6 +219,54 @@ START_TEST(an_iterator_that_fails_or_ends_too_soon_is_a_fallback)
 }
 END_TEST
 
+/* Gives some rows of what is asked for, waits, and fails. */
+typedef struct broken {
+    atomic_int calls;
+    atomic_bool open;
+} broken;
+
+static int64_t
+next_or_fail(void *user, float *rows, uint64_t max)
+{
+    broken *self = user;
+    if (atomic_fetch_add(&self->calls, 1) == 0 && max > 1) {
+        memcpy(rows, the_vectors[0], sizeof the_vectors[0]);
+        return 1;
+    }
+    for (int64_t limit = now_ms() + slow_ms(20000); !atomic_load(&self->open) && now_ms() < limit;)
+        sleep_ms(1);
+    return -1;
+}
+
+/* Its stream breaks off meanwhile: the failure counts all the same, and nothing more is asked for. */
+START_TEST(an_iterator_that_has_failed_is_not_asked_again)
+{
+    char endpoint[32];
+    vmx_source *source;
+    vmx_error error;
+    broken rows = {0};
+    service_start(0);
+    vmx_mock_proxy *proxy = start_slow_proxy(0, endpoint);
+    vmx_client *client = open_patient_builder(endpoint);
+    vmx_build_spec spec = make_spec("out");
+    ck_assert_int_eq(vmx_source_from_iterator(next_or_fail, &rows, ROWS, COLUMNS, &source, &error), VMX_OK);
+    vmx_op *op = start_build(client, source, &spec, NULL, NULL);
+    for (int64_t limit = now_ms() + slow_ms(10000); atomic_load(&rows.calls) < 2 && now_ms() < limit;)
+        sleep_ms(1);
+    vmx_mock_proxy_cut(proxy, 0, true);
+    sleep_ms(slow_ms(200)); /* time to hear of it */
+    atomic_store(&rows.open, true);
+    ck_assert_int_eq(vmx_op_wait(op, slow_ms(20000)), VMX_ERR_FALLBACK);
+    ck_assert_msg(strstr(vmx_op_error(op)->message, "the iterator failed after 1 of 600 rows") != NULL, "%s",
+                  vmx_op_error(op)->message);
+    ck_assert_int_eq(atomic_load(&rows.calls), 2);
+    vmx_op_free(op);
+    close_client(client);
+    vmx_mock_proxy_stop(proxy);
+    service_stop();
+}
+END_TEST
+
 START_TEST(an_iterator_cannot_give_its_vectors_back)
 {
     vmx_op *op;
@@ -240,8 +288,11 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {
-        deleted_documents_are_neither_read_nor_walked_over, an_iterator_is_read_once_and_in_order,
-        an_iterator_that_fails_or_ends_too_soon_is_a_fallback, an_iterator_cannot_give_its_vectors_back, NULL};
+    const TTest *const tests[] = {deleted_documents_are_neither_read_nor_walked_over,
+                                  an_iterator_is_read_once_and_in_order,
+                                  an_iterator_that_fails_or_ends_too_soon_is_a_fallback,
+                                  an_iterator_that_has_failed_is_not_asked_again,
+                                  an_iterator_cannot_give_its_vectors_back,
+                                  NULL};
     return run_builds("build_sources", tests, 30000, false);
 }
