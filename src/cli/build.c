@@ -1,6 +1,7 @@
 #include "build_show.h"
 #include "cli.h"
 #include "connection.h"
+#include "paths.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,19 @@ open_source(const build_options *o, const char *path)
     return NULL;
 }
 
+/* The index takes the name of what stood there, which must not be what it is made of. */
+static bool
+check_output(const build_options *o, const char *path)
+{
+    const char *wrong = cli_same_file(o->out, path)     ? "holds the vectors"
+                        : cli_same_file(o->out, o->ids) ? "holds the ids"
+                        : cli_special_file(o->out)      ? "is no regular file"
+                                                        : NULL;
+    if (wrong)
+        cli_error("build: --out \"%s\" %s; name another file", o->out, wrong);
+    return !wrong;
+}
+
 /* --- the verbs ----------------------------------------------------------------------------------------------------- */
 
 static void
@@ -124,7 +138,7 @@ build_file(const cli_session *session, const char *path, const build_options *o)
     }
     if (!make_spec(o, &spec))
         return CLI_USAGE;
-    vmx_source *source = open_source(o, path);
+    vmx_source *source = check_output(o, path) ? open_source(o, path) : NULL;
     if (source == NULL)
         return CLI_FAILED;
     vmx_status status = vmx_client_build(session->client, source, &spec, &session->options, &op, &error);
@@ -184,7 +198,7 @@ build(const cli_session *session, const cli_texts *arguments, void *user)
     vmx_op *op = NULL;
     vmx_error error;
     bool status_of = strcmp(verb, "status") == 0, cancel = strcmp(verb, "cancel") == 0;
-    if (strcmp(verb, "list") == 0)
+    if (strcmp(verb, "list") == 0 && arguments->count == 1)
         return list_builds(session, o);
     if (arguments->count != (status_of || cancel ? 2 : 1)) {
         cli_error("build: give one file of vectors, status ID, cancel ID, or list; see vecmux build --help");

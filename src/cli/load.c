@@ -3,11 +3,11 @@
 #include "load/dry_run.h"
 #include "load/identity.h"
 #include "load/processes.h"
+#include "paths.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define OPTION_COUNT    22
 #define IN_FLIGHT_MAX   256
@@ -156,26 +156,18 @@ load(load_arguments *a, char **argv, int option_count)
     return code;
 }
 
-static bool
-same_file(const char *a, const char *b)
-{
-    struct stat one, other;
-    return a && b && stat(a, &one) == 0 && stat(b, &other) == 0 && S_ISREG(one.st_mode) && one.st_dev == other.st_dev &&
-           one.st_ino == other.st_ino;
-}
-
 /* Does the load read this file, or replace it with its state? */
 static bool
 uses_file(const load_options *load, const char *path)
 {
     const load_input_options *input = &load->input;
-    bool uses = same_file(path, input->id_file) || same_file(path, input->metadata_file) ||
-                same_file(path, load->resume) || (load->resume && strcmp(path, load->resume) == 0);
+    bool uses = cli_same_file(path, input->id_file) || cli_same_file(path, input->metadata_file) ||
+                cli_same_file(path, load->resume) || (load->resume && strcmp(path, load->resume) == 0);
     for (size_t i = 0; i < input->files.count; i++)
-        uses = uses || same_file(path, input->files.ptr[i]);
+        uses = uses || cli_same_file(path, input->files.ptr[i]);
     for (size_t i = 0; i < input->columns.count; i++) {
         const char *equals = strchr(input->columns.ptr[i], '=');
-        uses = uses || (equals && same_file(path, equals + 1));
+        uses = uses || (equals && cli_same_file(path, equals + 1));
     }
     return uses;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -269,6 +270,11 @@ static metrics_exporter_result
 open_file(metrics_exporter *exporter, const char *path)
 {
     size_t size = strlen(path) + 32;
+    struct stat about;
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode)) { /* a device or pipe would be replaced by a file */
+        tell(exporter->program, "--metrics-file \"%s\": is no regular file; name another", path);
+        return METRICS_EXPORTER_FAILED;
+    }
     exporter->file = path;
     exporter->temporary = malloc(size);
     if (!exporter->temporary) {

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool
@@ -20,6 +21,9 @@ bool
 vmxd_port_file_write(const char *path, int port, vmxd_status *status)
 {
     char temporary[PATH_MAX];
+    struct stat about;
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode)) /* a device or pipe would be replaced by a file */
+        return vmxd_invalid(status, "--port-file \"%.256s\": is no regular file; name another", path);
     int len = snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid());
     if (len < 0 || (size_t)len >= sizeof temporary)
         return vmxd_invalid(status, "--port-file \"%.64s...\": the path is too long", path);

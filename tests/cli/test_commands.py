@@ -2,8 +2,11 @@
 """Every command of vecmux against a vecmuxd. usage: test_commands.py VECMUXD [test...]"""
 import json
 import os
+import stat
+import struct
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from harness import EMULATOR, SLOW, ServerCase, lines, run
@@ -175,6 +178,23 @@ class CommandsTest(ServerCase):
                          (1, "vecmux: standard input, line 1: Bad file descriptor\n"))
         done = self.without(1, "stats")
         self.assertEqual((done.returncode, done.stderr), (1, "vecmux: standard output: Bad file descriptor\n"))
+
+    def test_outputs_that_would_put_an_end_to_something(self):
+        with tempfile.TemporaryDirectory() as directory:
+            vectors, ids, pipe = (os.path.join(directory, name) for name in ("v.fbin", "ids", "pipe"))
+            contents = {vectors: struct.pack("<II20f", 10, 2, *range(20)), ids: struct.pack("<10i", *range(10))}
+            for name, content in contents.items():
+                with open(name, "wb") as file:
+                    file.write(content)
+            os.mkfifo(pipe)
+            for out, says in ((vectors, "holds the vectors"), (ids, "holds the ids"), (pipe, "no regular file"),
+                              (directory, "no regular file")):
+                self.refuses("build", "--any-size", "--doc-ids", ids, "--out", out, vectors, says=["--out", out, says])
+            self.refuses("stats", "--metrics-file", pipe, says=["--metrics-file", pipe, "no regular file"])
+            self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
+            for name, content in contents.items():
+                with open(name, "rb") as file:
+                    self.assertEqual(file.read(), content)
 
     def test_time_limit(self):
         code, _, err = run("stats", "--endpoint", "127.0.0.1:1", "--timeout-ms", "300")

@@ -60,9 +60,16 @@ class Options(unittest.TestCase):
         code, _, err = run("--listen", "127.0.0.1:0", "--tls-cert", "/nowhere/cert", "--tls-key", "/nowhere/key")
         self.assertEqual(code, 1)
         self.assertIn("/nowhere/cert", err)
-        code, _, err = run("--listen", "127.0.0.1:0", "--port-file", "/nowhere/port")
-        self.assertEqual(code, 1)
-        self.assertIn("/nowhere/port", err)
+        with tempfile.TemporaryDirectory(prefix="vecmuxd-") as directory: # which a file must not replace
+            for path in ("/nowhere/port", directory):
+                code, _, err = run("--listen", "127.0.0.1:0", "--port-file", path)
+                self.assertEqual(code, 1)
+                self.assertIn(f'--port-file "{path}"', err)
+            pipe = os.path.join(directory, "pipe")
+            os.mkfifo(pipe)
+            code, _, err = run("--listen", "127.0.0.1:0", "--port-file", pipe)
+            self.assertEqual(code, 1)
+            self.assertIn("no regular file", err)
 
     @unittest.skipIf(os.environ.get("VMX_EMULATOR"), "its descriptors are the emulator's")
     def test_standard_descriptors_that_are_closed(self):
