@@ -219,6 +219,7 @@ vmx_send_make_known(vmx_send *send)
     vmx_writer *writer = vmx_writer_acquire(send->writer);
     vmx_writer_account account;
     vmx_batch *batch = send->batch;
+    vmx_block_acquire(&batch->block); /* the log reads it; another send may be its last one meanwhile */
     if (send->begun)
         vmx_report_prepare(send);
     pthread_mutex_lock(&writer->lock);
@@ -227,6 +228,7 @@ vmx_send_make_known(vmx_send *send)
     bool awaited = writer->locked.flushing > 0;
     pthread_mutex_unlock(&writer->lock);
     vmx_report_batch(send, &account);
+    vmx_block_release(&batch->block);
     if (last)
         vmx_batch_free(batch);
     finish_op(send, send->deliveries != NULL);

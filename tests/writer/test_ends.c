@@ -8,6 +8,7 @@
 
 #include "core/suite.h"
 #include "writer/harness.h"
+#include "writer/writer.h"
 
 /* --- reports that nobody has read ---------------------------------------------------------------------------------- */
 
@@ -159,6 +160,81 @@ START_TEST(a_client_waits_for_sends_that_are_about_to_start)
 }
 END_TEST
 
+/* --- halves that end together ---------------------------------------------------------------------------------------- */
+
+/* The transport, but that what has come is handled inside the `left`th question for the time, as another thread could do it
+ * then; not while the writer's lock is held. */
+static vmx_transport_vtable meddler;
+static uint64_t (*true_now)(vmx_transport *transport);
+static vmx_writer *meddled_with;
+static int left;
+
+static uint64_t
+meddling_now(vmx_transport *transport)
+{
+    uint64_t now_us = true_now(transport);
+    if (--left != 0 || pthread_mutex_trylock(&meddled_with->lock) != 0)
+        return now_us;
+    pthread_mutex_unlock(&meddled_with->lock);
+    while (meddler.drive(transport->loops[0], now_us) > 0)
+        ;
+    return now_us;
+}
+
+static void
+meddle(vmx_writer *writer)
+{
+    vmx_transport *transport = s.w->transport;
+    meddler = *transport->vtable;
+    true_now = meddler.now;
+    meddler.now = meddling_now;
+    meddled_with = writer;
+    left = 0;
+    transport->vtable = &meddler;
+}
+
+/* The whole batch is invalid; its halves are not answered. */
+static void
+refuse_first(world *w, size_t n, const sighting *seen)
+{
+    static const answer invalid = {.grpc_code = VMX_GRPC_INVALID_ARGUMENT, .reach = VMX_REACH_SERVER, .text = "no"};
+    (void)w;
+    if (n == 0)
+        world_answer(seen->stream, &invalid);
+}
+
+/* A writer is freed with one half in flight and the other in line: they end one inside the other. */
+static void
+end_halves_together(int at)
+{
+    char path[] = "/tmp/vecmux-log-XXXXXX";
+    close(mkstemp(path));
+    const char *const properties[] = {"log.file", path, "log.level", "info", NULL};
+    store_open(&s, 19, properties);
+    s.w->on_stream = refuse_first;
+    vmx_writer_options options = default_options();
+    options.max_in_flight = 1;
+    vmx_writer *writer = open_writer(&options);
+    meddle(writer);
+    must_put(writer, 0, 2, 4, 1);
+    world_run(s.w, 10000);
+    ck_assert_uint_eq(s.w->count, 2);
+    left = at;
+    vmx_writer_free(writer);
+    left = 0;
+    world_run(s.w, 10000);
+    ck_assert_uint_eq(used_bytes(), 0);
+    world_free(s.w);
+    unlink(path);
+}
+
+START_TEST(a_batch_is_there_until_its_last_send_was_logged)
+{
+    for (int at = 1; at <= 20; at++)
+        end_halves_together(at);
+}
+END_TEST
+
 /* --- opening, while the client is closed ----------------------------------------------------------------------------- */
 
 /* A thread that opens a writer and stands still in the middle of it: its dead letter file is a pipe without a reader. */
@@ -237,9 +313,12 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {
-        reports_may_be_freed_after_the_client_is_closed,       a_put_that_waits_for_their_reader_ends_with_its_writer,
-        what_is_cancelled_before_its_start_is_not_sent,        a_client_waits_for_sends_that_are_about_to_start,
-        a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
+    const TTest *const tests[] = {reports_may_be_freed_after_the_client_is_closed,
+                                  a_put_that_waits_for_their_reader_ends_with_its_writer,
+                                  what_is_cancelled_before_its_start_is_not_sent,
+                                  a_client_waits_for_sends_that_are_about_to_start,
+                                  a_batch_is_there_until_its_last_send_was_logged,
+                                  a_writer_that_is_not_open_yet_is_not_asked_for_memory,
+                                  NULL};
     return run_suite("writer_ends", tests);
 }
