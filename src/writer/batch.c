@@ -95,9 +95,17 @@ vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size
         batch->own_bytes = vmx_batch_own_bytes(first, max_vectors, max_bytes, lent);
         return batch;
     }
+    vmx_batch_discard(batch);
+    return NULL;
+}
+
+void
+vmx_batch_discard(vmx_batch *batch)
+{
+    if (batch == NULL)
+        return;
     free_arrays(batch);
     vmx_dealloc(batch);
-    return NULL;
 }
 
 void

@@ -63,7 +63,7 @@ struct vmx_batch {
     bool closed;
     uint64_t linger_us;           /* when it is closed at the latest */
     size_t blockers;              /* earlier batches that must be settled first: they hold the same ids */
-    struct vmx_send *parked;      /* its send, while there are blockers */
+    struct vmx_send *send;        /* of all of it, until it is ready: it is closed, and has no blockers */
     struct vmx_batch **followers; /* those that it blocks */
     size_t follower_count, follower_capacity;
     struct vmx_batch *prev, *next; /* unsettled batches, oldest first */
@@ -76,6 +76,10 @@ vmx_batch_own_bytes(const vmx_row *first, size_t max_vectors, size_t max_bytes, 
 /* Makes one; its own bytes have been reserved. NULL when memory is out (the reservation stays the caller's). */
 vmx_batch *
 vmx_batch_new(vmx_memory *memory, const vmx_row *first, size_t max_vectors, size_t max_bytes, bool lent);
+
+/* Undoes vmx_batch_new; NULL is allowed. */
+void
+vmx_batch_discard(vmx_batch *batch);
 
 /* The writer's reference: the batch goes when no message holds its bytes any more. */
 void

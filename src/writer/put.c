@@ -69,18 +69,22 @@ needed_bytes(const vmx_writer *writer, taking *t, const vmx_measured *r)
     return own + vmx_memory_block_bytes(t->slab_bytes);
 }
 
+/* With its send: whatever becomes of the memory later, the batch can be closed. */
 static bool
 open_batch_locked(vmx_writer *writer, taking *t, const vmx_measured *r)
 {
     size_t max_bytes = writer->options.batch_bytes, max_vectors = writer->options.batch_vectors;
     vmx_batch *batch = vmx_batch_new(writer->parts.memory, &r->row, max_vectors, max_bytes, t->lender != NULL);
-    if (batch == NULL)
+    vmx_send *send = batch != NULL ? vmx_send_new(writer, batch, 0, 0) : NULL;
+    if (send == NULL) {
+        vmx_batch_discard(batch);
         return false;
+    }
     t->reserved_bytes -= batch->own_bytes;
+    batch->send = send;
     batch->refs = 1;
     batch->seq = writer->locked.next_seq++;
     batch->first = writer->locked.account.taken;
-    batch->dimension = r->row.item.values.len;
     batch->linger_us = VMX_NEVER;
     batch->prev = writer->locked.newest;
     if (batch->prev != NULL)
@@ -115,6 +119,8 @@ append_locked(vmx_writer *writer, taking *t, const vmx_measured *r, vmx_ids_slot
         return NOT_FINITE;
     vmx_ids_set(&writer->locked.ids, slot, r->id_hash, batch);
     writer->locked.account.taken++;
+    if (batch->count == 1)
+        batch->dimension = r->row.item.values.len;
     if (batch->count == 1 && writer->options.linger_ms >= 0)
         t->linger_us = batch->linger_us = vmx_deadline_us(t->now_us, writer->options.linger_ms);
     return TAKEN;
@@ -129,8 +135,7 @@ find_room_locked(vmx_writer *writer, taking *t, const vmx_measured *r, bool fits
         return NOT_FINITE;
     if (writer->locked.open != NULL && !fits) {
         *closed_one = writer->locked.open->count > 0;
-        if (!vmx_writer_close_batch_locked(writer))
-            return OUT_OF_MEMORY;
+        vmx_writer_close_batch_locked(writer);
     }
     if (writer->locked.open == NULL && line_is_full(writer))
         return NEEDS_LINE;

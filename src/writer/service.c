@@ -50,23 +50,25 @@ vmx_writer_kick(vmx_writer *writer)
 
 /* --- closing a batch ----------------------------------------------------------------------------------------------- */
 
-bool
+void
 vmx_writer_close_batch_locked(vmx_writer *writer)
 {
     vmx_batch *batch = writer->locked.open;
     if (batch == NULL || batch->count == 0)
-        return true;
-    vmx_send *send = vmx_send_new(writer, batch, 0, batch->count);
-    if (send == NULL)
-        return false;
+        return;
     batch->refs++;
+    batch->send->to = batch->count;
     vmx_batch_close(batch);
     writer->locked.open = NULL;
     if (batch->blockers == 0)
-        vmx_send_push(&writer->locked.ready, send);
-    else
-        batch->parked = send;
-    return true;
+        vmx_batch_ready_locked(writer, batch);
+}
+
+void
+vmx_batch_ready_locked(vmx_writer *writer, vmx_batch *batch)
+{
+    vmx_send_push(&writer->locked.ready, batch->send);
+    batch->send = NULL;
 }
 
 /* --- sends that are not on the connection yet ---------------------------------------------------------------------- */

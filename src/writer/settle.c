@@ -140,10 +140,8 @@ unblock_locked(vmx_writer *writer, vmx_batch *batch)
     for (size_t i = 0; i < batch->follower_count; i++) {
         vmx_batch *follower = batch->followers[i];
         follower->blockers--;
-        if (follower->blockers == 0 && follower->parked != NULL) {
-            vmx_send_push(&writer->locked.ready, follower->parked);
-            follower->parked = NULL;
-        }
+        if (follower->blockers == 0 && follower->closed && follower->send != NULL)
+            vmx_batch_ready_locked(writer, follower);
     }
 }
 

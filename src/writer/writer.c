@@ -79,11 +79,23 @@ take_rest_locked(vmx_writer *writer)
     while ((send = vmx_send_pop(&writer->locked.waiting)) != NULL)
         vmx_send_push(&rest, send);
     for (vmx_batch *batch = writer->locked.oldest; batch != NULL; batch = batch->next) {
-        if (batch->parked != NULL)
-            vmx_send_push(&rest, batch->parked);
-        batch->parked = NULL;
+        if (batch->closed && batch->send != NULL) {
+            vmx_send_push(&rest, batch->send);
+            batch->send = NULL;
+        }
     }
     return rest;
+}
+
+/* That of an open batch that was never filled; NULL: there is none. */
+static vmx_send *
+take_unused_locked(vmx_writer *writer)
+{
+    vmx_batch *open = writer->locked.open;
+    vmx_send *unused = open != NULL ? open->send : NULL;
+    if (open != NULL)
+        open->send = NULL;
+    return unused;
 }
 
 /* Fails a send that is not in flight. */
@@ -120,7 +132,10 @@ abandon(vmx_writer *writer)
 {
     pthread_mutex_lock(&writer->lock);
     vmx_send_list rest = take_rest_locked(writer);
+    vmx_send *unused = take_unused_locked(writer);
     pthread_mutex_unlock(&writer->lock);
+    if (unused != NULL)
+        vmx_op_release(&unused->op);
     vmx_pullers_wake(writer); /* they find it closed */
     cancel_flying(writer);
     for (vmx_send *send; (send = vmx_send_pop(&rest)) != NULL;)
@@ -321,13 +336,24 @@ typedef struct flush_wait {
     uint64_t seq; /* batches before this one are waited for */
 } flush_wait;
 
+/* Closes the open batch; returns the first that need not be waited for, which may be one that was never filled. */
+static uint64_t
+begin_flush(vmx_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    vmx_writer_close_batch_locked(writer);
+    uint64_t seq = writer->locked.open != NULL ? writer->locked.open->seq : writer->locked.next_seq;
+    pthread_mutex_unlock(&writer->lock);
+    return seq;
+}
+
 static bool
 is_flushed(void *arg)
 {
     flush_wait *wait = arg;
     pthread_mutex_lock(&wait->writer->lock);
     const vmx_batch *oldest = wait->writer->locked.oldest;
-    bool flushed = oldest == NULL || oldest->seq >= wait->seq || oldest->count == 0;
+    bool flushed = oldest == NULL || oldest->seq >= wait->seq;
     pthread_mutex_unlock(&wait->writer->lock);
     return flushed;
 }
@@ -378,13 +404,7 @@ vmx_writer_flush(vmx_writer *writer, int64_t timeout_ms, vmx_error *error)
         return vmx_error_set(error, VMX_ERR_FORKED, "flush: this process was forked; spawn, do not fork");
     if (vmx_callback_inside())
         return vmx_error_set(error, VMX_ERR_WOULD_DEADLOCK, "flush: called from inside a callback of this library");
-    flush_wait wait = {.writer = writer};
-    pthread_mutex_lock(&writer->lock);
-    bool closed = vmx_writer_close_batch_locked(writer);
-    wait.seq = writer->locked.next_seq;
-    pthread_mutex_unlock(&writer->lock);
-    if (!closed)
-        return vmx_error_no_memory(error);
+    flush_wait wait = {writer, begin_flush(writer)};
     vmx_writer_service(writer);
     if (!wait_for_outcomes(&wait, vmx_deadline_us(vmx_writer_now(writer), timeout_ms)))
         return vmx_error_set(error, VMX_ERR_TIMEOUT, "flush: not everything has its outcome after %lld ms",

@@ -149,9 +149,13 @@ vmx_writer_arm(vmx_writer *writer, uint64_t due_us);
 void
 vmx_writer_kick(vmx_writer *writer);
 
-/* Closes the open batch, if any, and makes it a send; false when memory is out (it stays open). */
-bool
+/* Closes the open batch, if any has records: its send is ready, or waits for other batches. */
+void
 vmx_writer_close_batch_locked(vmx_writer *writer);
+
+/* A closed batch need not wait for others any more. */
+void
+vmx_batch_ready_locked(vmx_writer *writer, vmx_batch *batch);
 
 /* --- send.c -------------------------------------------------------------------------------------------------------- */
 
