@@ -163,6 +163,29 @@ START_TEST(receive_limit_ends_the_call)
 }
 END_TEST
 
+START_TEST(a_status_that_is_none_is_unknown)
+{
+    static const char *const codes[] = {"17", "33", "2147483647"};
+    harness_open(&h, (test_kind)_i);
+    vmx_message message = make_message(10, 1);
+    for (size_t i = 0; i < 3; i++) {
+        test_record r = {0};
+        record_start(&r, &h,
+                     (vmx_stream_options){.method = "/test/Status",
+                                          .request = &message,
+                                          .headers = &(vmx_header){VMX_STR("code"), vmx_str_from(codes[i])},
+                                          .header_count = 1,
+                                          .deadline_us = VMX_NEVER});
+        ck_assert(record_wait_end(&r, 5000));
+        ck_assert_int_eq(r.code, VMX_GRPC_UNKNOWN);
+        ck_assert_int_eq(r.reach, VMX_REACH_SERVER);
+        record_close(&r);
+    }
+    vmx_message_clear(&message);
+    harness_close(&h);
+}
+END_TEST
+
 START_TEST(illegal_header_ends_the_call)
 {
     harness_open(&h, (test_kind)_i);
@@ -384,6 +407,7 @@ grpc_cases(void)
     tcase_add_loop_test(tcase, many_slices_go_without_copies_and_come_back, 0, FAKE);
     tcase_add_loop_test(tcase, a_reserved_buffer_is_like_the_cores, 1, 40);
     tcase_add_test(tcase, receive_limit_ends_the_call);
+    tcase_add_loop_test(tcase, a_status_that_is_none_is_unknown, 0, FAKE);
     tcase_add_loop_test(tcase, illegal_header_ends_the_call, 0, FAKE);
     tcase_add_loop_test(tcase, wait_for_ready_survives_until_a_server_appears, 0, FAKE);
     tcase_add_test(tcase, channel_comes_back_after_its_server_did);

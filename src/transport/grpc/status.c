@@ -135,6 +135,14 @@ add_headers(vmx_header *out, const grpc_metadata_array *array)
         out[i] = (vmx_header){str_of(&array->metadata[i].key), str_of(&array->metadata[i].value)};
 }
 
+/* A number that is no code of gRPC's counts as UNKNOWN (grpc/grpc: doc/statuscodes.md); the core hands on what the server says. */
+static int
+code_of(const vmx_grpc_stream *stream)
+{
+    bool known = stream->status >= GRPC_STATUS_OK && stream->status <= GRPC_STATUS_UNAUTHENTICATED;
+    return known ? (int)stream->status : GRPC_STATUS_UNKNOWN;
+}
+
 /* --- the reply ---------------------------------------------------------------------------------------------------- */
 
 static void
@@ -149,7 +157,7 @@ void
 vmx_grpc_reply_init(vmx_grpc_reply *out, const vmx_grpc_stream *stream)
 {
     vmx_reply *reply = &out->reply;
-    *reply = (vmx_reply){.grpc_code = (int)stream->status, .text = str_of(&stream->details)};
+    *reply = (vmx_reply){.grpc_code = code_of(stream), .text = str_of(&stream->details)};
     out->peer[0] = '\0';
     if (stream->status != GRPC_STATUS_OK)
         find_peer(out->peer, sizeof out->peer, stream);
