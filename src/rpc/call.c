@@ -106,7 +106,7 @@ hedge_delay_us(vmx_call *call)
     int64_t delay_ms = call->settings.retry.hedge_delay_ms;
     if (delay_ms == 0 || call->request.writes)
         return 0;
-    return delay_ms > 0 ? (uint64_t)delay_ms * 1000 : vmx_latency_quantile(&call->caller->reads, 0.95);
+    return delay_ms > 0 ? vmx_deadline_us(0, delay_ms) : vmx_latency_quantile(&call->caller->reads, 0.95);
 }
 
 static void
@@ -123,9 +123,8 @@ start_attempt(vmx_call *call, vmx_ticket ticket, uint64_t now_us)
     call->live++;
     call->started++;
     uint64_t delay_us = hedge_delay_us(call);
-    uint64_t due_us = attempt->started_us + delay_us;
-    if (delay_us > 0 && due_us < call->settings.deadline_us)
-        vmx_call_set_timer(call, due_us);
+    if (delay_us > 0 && delay_us < call->settings.deadline_us - attempt->started_us)
+        vmx_call_set_timer(call, attempt->started_us + delay_us);
 }
 
 /* The first attempt is slow: sends a second, if a channel is free and the retry budget allows. */

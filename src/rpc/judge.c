@@ -1,4 +1,5 @@
 #include "core/error.h"
+#include "core/sync.h"
 #include "rpc/attempt.h"
 #include "rpc/call_private.h"
 #include "rpc/failure.h"
@@ -101,9 +102,9 @@ back_in_line(vmx_call *call)
     call->started--;
     call->records.count--;
     uint64_t now_us = vmx_call_now(call);
-    uint64_t due_us = now_us + (uint64_t)call->settings.retry.initial_backoff_ms * 1000;
+    uint64_t due_us = vmx_deadline_us(now_us, call->settings.retry.initial_backoff_ms);
     if (due_us < call->settings.deadline_us)
-        back_off(call, (uint64_t)call->settings.retry.initial_backoff_ms * 1000);
+        back_off(call, due_us - now_us);
     else
         vmx_call_get_channel(call, now_us);
 }

@@ -109,8 +109,8 @@ draw_between(uint64_t low, uint64_t high, vmx_random *random)
 static uint64_t
 backoff_us(const vmx_retry *policy, uint32_t attempts, uint64_t last_pause_us, vmx_random *random)
 {
-    uint64_t first = (uint64_t)policy->initial_backoff_ms * 1000;
-    uint64_t max = (uint64_t)policy->max_backoff_ms * 1000;
+    uint64_t first = vmx_deadline_us(0, policy->initial_backoff_ms);
+    uint64_t max = vmx_deadline_us(0, policy->max_backoff_ms);
     double grown = (double)first * pow(policy->multiplier, (double)attempts - 1);
     uint64_t bound = grown < (double)max ? (uint64_t)grown : max;
     switch (policy->jitter) {
@@ -170,7 +170,7 @@ vmx_retry_choose(const vmx_retry_case *facts, vmx_random *random)
     if (!facts->budget_allows)
         return stop(VMX_STOP_BUDGET);
     if (pushback.given)
-        return pause_then(facts, VMX_ATTEMPT_PUSHBACK, (uint64_t)pushback.wait_ms * 1000);
+        return pause_then(facts, VMX_ATTEMPT_PUSHBACK, vmx_deadline_us(0, pushback.wait_ms));
     vmx_attempt_why why = facts->timed_out ? VMX_ATTEMPT_TIMED_OUT : VMX_ATTEMPT_RETRY;
     return pause_then(facts, why, backoff_us(facts->policy, facts->attempts, facts->last_pause_us, random));
 }

@@ -215,6 +215,59 @@ START_TEST(who_waits_for_a_connection_gets_it)
 }
 END_TEST
 
+/* --- times beyond all bounds ---------------------------------------------------------------------------------------- */
+
+/* As many milliseconds that their microseconds do not fit into 64 bits, but for a few hundred. */
+#define WRAPPING_MS      INT64_C(18446744073709552)
+#define WRAPPING_MS_TEXT "18446744073709552"
+
+static void
+check_one_attempt(const vmx_retry *retry, const answer *how)
+{
+    world *w = world_new(1, NULL);
+    vmx_call_options options = world_options(retry);
+    options.timeout_ms = VMX_FOREVER;
+    world_script(w, how, 1);
+    vmx_op *op = world_query(w, &options);
+    world_run(w, 10000 * MS);
+    ck_assert_uint_eq(w->count, 1);
+    vmx_op_free(op);
+    world_free(w);
+}
+
+START_TEST(a_pause_that_never_ends_is_not_a_short_one)
+{
+    vmx_retry retry = world_policy(VMX_RETRY_DEFAULT);
+    retry.jitter = VMX_JITTER_NONE;
+    retry.initial_backoff_ms = retry.max_backoff_ms = WRAPPING_MS;
+    check_one_attempt(&retry, &down);
+    retry.initial_backoff_ms = retry.max_backoff_ms = VMX_FOREVER;
+    check_one_attempt(&retry, &down);
+}
+END_TEST
+
+START_TEST(a_hedge_that_never_comes_does_not_come_at_once)
+{
+    vmx_retry retry = world_policy(VMX_RETRY_DEFAULT);
+    retry.hedge_delay_ms = WRAPPING_MS;
+    check_one_attempt(&retry, &silence);
+    retry.hedge_delay_ms = VMX_FOREVER;
+    check_one_attempt(&retry, &silence);
+}
+END_TEST
+
+START_TEST(a_pushback_for_ever_is_not_a_short_one)
+{
+    static const answer wait = {.grpc_code = VMX_GRPC_UNAVAILABLE,
+                                .reach = VMX_REACH_SERVER,
+                                .text = "no",
+                                .key = "grpc-retry-pushback-ms",
+                                .value = WRAPPING_MS_TEXT};
+    vmx_retry retry = world_policy(VMX_RETRY_DEFAULT);
+    check_one_attempt(&retry, &wait);
+}
+END_TEST
+
 /* --- cancel and deadline in every phase ---------------------------------------------------------------------------- */
 
 /* Runs `op` for a while, cancels it, and sees it end now. */
@@ -384,6 +437,9 @@ main(void)
         the_servers_hint_is_told,
         who_waits_for_a_connection_is_told_why_there_is_none,
         who_waits_for_a_connection_gets_it,
+        a_pause_that_never_ends_is_not_a_short_one,
+        a_hedge_that_never_comes_does_not_come_at_once,
+        a_pushback_for_ever_is_not_a_short_one,
         cancel_before_the_start,
         cancel_in_line,
         cancel_in_an_attempt,
