@@ -145,9 +145,9 @@ vmx_writer_pull(vmx_writer *writer, const vmx_pull *pull, vmx_op **op, vmx_error
 VMX_API bool
 vmx_op_pulled(const vmx_op *op, uint64_t *vectors);
 
-/* Sends what waits and waits until everything taken before has its outcome. Errors: VMX_ERR_TIMEOUT,
- * VMX_ERR_WOULD_DEADLOCK, VMX_ERR_FORKED; VMX_ERR_IO: everything has its outcome, but failed vectors could not be written
- * to the dead letter file (said once). Failed vectors are no error of flush: see the account. */
+/* Sends what waits and waits until everything taken before has its outcome and the reports are in the queue. Errors:
+ * VMX_ERR_TIMEOUT, VMX_ERR_WOULD_DEADLOCK, VMX_ERR_FORKED; VMX_ERR_IO: everything has its outcome, but failed vectors
+ * could not be written to the dead letter file (said once). Failed vectors are no error of flush: see the account. */
 VMX_API vmx_status
 vmx_writer_flush(vmx_writer *writer, int64_t timeout_ms, vmx_error *error);
 

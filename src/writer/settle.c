@@ -179,6 +179,7 @@ settle_locked(vmx_writer *writer, vmx_send *send, bool stored)
     vmx_batch *batch = send->batch;
     size_t count = send->to - send->from;
     land_locked(writer, send);
+    writer->locked.telling++;
     writer->locked.account.batches++;
     if (stored) {
         writer->locked.account.stored += count;
@@ -211,6 +212,18 @@ finish_op(vmx_send *send, bool reported)
         vmx_op_release(op);
 }
 
+/* The outcome was told, and so a flush may end. */
+static void
+note_told(vmx_writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->locked.telling--;
+    bool awaited = writer->locked.flushing > 0;
+    pthread_mutex_unlock(&writer->lock);
+    if (awaited)
+        vmx_host_changed(writer->parts.host);
+}
+
 void
 vmx_send_make_known(vmx_send *send)
 {
@@ -223,15 +236,13 @@ vmx_send_make_known(vmx_send *send)
     pthread_mutex_lock(&writer->lock);
     bool last = settle_locked(writer, send, send->op.error.code == VMX_OK);
     account = writer->locked.account;
-    bool awaited = writer->locked.flushing > 0;
     pthread_mutex_unlock(&writer->lock);
     vmx_report_batch(send, &account);
     vmx_block_release(&batch->block);
     if (last)
         vmx_batch_free(batch);
     finish_op(send, send->deliveries != NULL);
-    if (awaited)
-        vmx_host_changed(writer->parts.host);
+    note_told(writer);
     vmx_writer_release(writer);
 }
 

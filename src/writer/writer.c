@@ -353,7 +353,7 @@ is_flushed(void *arg)
     flush_wait *wait = arg;
     pthread_mutex_lock(&wait->writer->lock);
     const vmx_batch *oldest = wait->writer->locked.oldest;
-    bool flushed = oldest == NULL || oldest->seq >= wait->seq;
+    bool flushed = (oldest == NULL || oldest->seq >= wait->seq) && wait->writer->locked.telling == 0;
     pthread_mutex_unlock(&wait->writer->lock);
     return flushed;
 }

@@ -111,6 +111,7 @@ struct vmx_writer {
         bool wakes_pullers;  /* at the next service */
         size_t line_waiters; /* puts that wait until the line of `ready` is shorter */
         size_t flushing;     /* flushes that wait for outcomes */
+        size_t telling;      /* sends that have theirs, but are not reported yet */
         size_t unread;       /* reports that the user has not freed */
         vmx_writer_account account;
         uint64_t rate_us; /* the sample that the rates are measured from */

@@ -183,12 +183,12 @@ meddling_now(vmx_transport *transport)
 }
 
 static void
-meddle(vmx_writer *writer)
+meddle(vmx_writer *writer, uint64_t (*now)(vmx_transport *transport))
 {
     vmx_transport *transport = s.w->transport;
     meddler = *transport->vtable;
     true_now = meddler.now;
-    meddler.now = meddling_now;
+    meddler.now = now;
     meddled_with = writer;
     left = 0;
     transport->vtable = &meddler;
@@ -216,7 +216,7 @@ end_halves_together(int at)
     vmx_writer_options options = default_options();
     options.max_in_flight = 1;
     vmx_writer *writer = open_writer(&options);
-    meddle(writer);
+    meddle(writer, meddling_now);
     must_put(writer, 0, 2, 4, 1);
     world_run(s.w, 10000);
     ck_assert_uint_eq(s.w->count, 2);
@@ -233,6 +233,43 @@ START_TEST(a_batch_is_there_until_its_last_send_was_logged)
 {
     for (int at = 1; at <= 20; at++)
         end_halves_together(at);
+}
+END_TEST
+
+/* --- a flush that looks at every moment -------------------------------------------------------------------------------- */
+
+/* The same, but that a flush looks. If it is over, the report is in the queue. */
+static uint64_t
+flushing_now(vmx_transport *transport)
+{
+    vmx_event event;
+    if (--left != 0 || pthread_mutex_trylock(&meddled_with->lock) != 0)
+        return true_now(transport);
+    pthread_mutex_unlock(&meddled_with->lock);
+    if (vmx_writer_flush(meddled_with, 0, &error) == VMX_OK) {
+        ck_assert_uint_eq(vmx_queue_poll(s.w->queue, &event, 1, 0), 1);
+        vmx_op_free(event.op);
+    }
+    return true_now(transport);
+}
+
+START_TEST(what_was_flushed_was_reported)
+{
+    const char *const properties[] = {"log.file", "/dev/null", "log.level", "info", NULL};
+    for (int at = 1; at <= 40; at++) {
+        store_open(&s, 22, properties);
+        vmx_writer_options options = default_options();
+        options.queue = s.w->queue;
+        options.report = VMX_REPORT_ALL;
+        options.linger_ms = 1;
+        vmx_writer *writer = open_writer(&options);
+        must_put(writer, 0, 1, 4, 1);
+        meddle(writer, flushing_now);
+        left = at;
+        world_run(s.w, 10000);
+        left = 0;
+        close_all(writer);
+    }
 }
 END_TEST
 
@@ -417,6 +454,7 @@ main(void)
                                   what_is_cancelled_before_its_start_is_not_sent,
                                   a_client_waits_for_sends_that_are_about_to_start,
                                   a_batch_is_there_until_its_last_send_was_logged,
+                                  what_was_flushed_was_reported,
                                   a_writer_can_be_freed_without_memory,
                                   a_put_is_repeated_when_memory_was_out,
                                   a_writer_that_is_not_open_yet_is_not_asked_for_memory,
