@@ -92,11 +92,34 @@ client_destroy(vmx_host *host)
     vmx_dealloc(client);
 }
 
+/* Nobody will drive a freed client: let its cancelled operations end now, as far as they do without waiting. */
+static void
+drive_to_end(vmx_client *client)
+{
+    for (int i = 0; i < 1000 && client->host.driven; i++) {
+        uint64_t now_us = vmx_client_now(client);
+        if (vmx_host_wait_idle(&client->host, now_us) || atomic_load(&client->torn_down))
+            return;
+        vmx_host_drive(&client->host, now_us, NULL, NULL);
+    }
+}
+
+/* The rest of vmx_client_free; without anybody of this thread inside drive. */
+static void
+finish_free(vmx_host *host)
+{
+    drive_to_end(OWNER(host));
+    if (vmx_host_wait_idle(host, 0))
+        tear_down(OWNER(host), false);
+    vmx_host_release(host);
+}
+
 static const vmx_host_vtable host_vtable = {
     .now = client_now,
     .drive = client_drive,
     .wake = client_wake,
     .drained = client_drained,
+    .left = finish_free,
     .destroy = client_destroy,
 };
 
@@ -321,18 +344,6 @@ vmx_client_close(vmx_client *client, int64_t timeout_ms, vmx_error *error)
     return VMX_OK;
 }
 
-/* Nobody will drive a freed client: let its cancelled operations end now, as far as they do without waiting. */
-static void
-drive_to_end(vmx_client *client)
-{
-    for (int i = 0; i < 1000 && client->host.driven; i++) {
-        uint64_t now_us = vmx_client_now(client);
-        if (vmx_host_wait_idle(&client->host, now_us) || atomic_load(&client->torn_down))
-            return;
-        vmx_host_drive(&client->host, now_us, NULL, NULL);
-    }
-}
-
 void
 vmx_client_free(vmx_client *client)
 {
@@ -341,10 +352,8 @@ vmx_client_free(vmx_client *client)
     atomic_store(&client->freed, true);
     vmx_host_close(&client->host);
     vmx_host_cancel_all(&client->host);
-    drive_to_end(client);
-    if (vmx_host_wait_idle(&client->host, 0))
-        tear_down(client, false);
-    vmx_host_release(&client->host);
+    if (!vmx_host_leave_to_driver(&client->host)) /* in a callback */
+        finish_free(&client->host);
 }
 
 /* --- looking ------------------------------------------------------------------------------------------------------- */

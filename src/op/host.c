@@ -223,13 +223,29 @@ vmx_host_drive(vmx_host *host, uint64_t deadline_us, bool (*done)(void *arg), vo
             vmx_lock_wait(&host->lock, &host->changed, deadline_us);
     }
     bool owed = host->locked.owed && !host->locked.driving;
+    bool left = host->locked.left && !host->locked.driving;
     if (owed)
         host->locked.owed = false;
+    if (left)
+        host->locked.left = false;
     vmx_lock_release(&host->lock);
     atomic_fetch_sub(&host->sleepers, 1);
     if (owed)
         host->vtable->drained(host);
+    if (left)
+        host->vtable->left(host);
     return events;
+}
+
+bool
+vmx_host_leave_to_driver(vmx_host *host)
+{
+    if (driving_here != host)
+        return false;
+    vmx_lock_acquire(&host->lock);
+    host->locked.left = true;
+    vmx_lock_release(&host->lock);
+    return true;
 }
 
 void

@@ -24,6 +24,9 @@ typedef struct vmx_host_vtable {
     void (*wake)(vmx_host *host);
     /* The host is closing and its last operation has completed. Called once, without the lock, never inside drive. */
     void (*drained)(vmx_host *host);
+    /* The thread that has called vmx_host_leave_to_driver has come out of drive. Called without the lock; the host may be gone
+     * afterwards. NULL: nothing is ever left. */
+    void (*left)(vmx_host *host);
     /* The last reference is gone. */
     void (*destroy)(vmx_host *host);
 } vmx_host_vtable;
@@ -43,6 +46,7 @@ struct vmx_host {
         vmx_queue *queues;
         bool drained; /* vtable->drained was called, or is owed */
         bool owed;    /* ... by the thread that is driving */
+        bool left;    /* vtable->left is owed by it too */
         bool driving; /* some thread is inside vtable->drive */
     } locked;
 };
@@ -93,6 +97,10 @@ vmx_host_describe_running(vmx_host *host, char *text, size_t size);
  */
 size_t
 vmx_host_drive(vmx_host *host, uint64_t deadline_us, bool (*done)(void *arg), void *arg);
+
+/* True when this thread is inside drive: then vtable->left is called when it comes out. Once. */
+bool
+vmx_host_leave_to_driver(vmx_host *host);
 
 /* Waits until no other thread drives; nobody will any more. After `drained`. */
 void

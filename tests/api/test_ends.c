@@ -243,6 +243,59 @@ START_TEST(everything_may_be_freed_in_any_order)
 }
 END_TEST
 
+typedef struct owned {
+    vmx_client *client;
+    vmx_index *records;
+    vmx_queue *queue;
+    vmx_op *op;
+    bool with_queue;
+    _Atomic int freed;
+} owned;
+
+static void
+free_inside(void *user)
+{
+    owned *all = user;
+    vmx_op_free(all->op);
+    vmx_index_free(all->records);
+    vmx_client_free(all->client);
+    if (all->with_queue)
+        vmx_queue_free(all->queue);
+    atomic_store(&all->freed, 1);
+}
+
+/* The one who drives the client has nothing of it left when the drive returns. */
+static void
+free_all_inside(const char *endpoint, int io_threads, bool with_queue)
+{
+    owned all = {.client = open_client(endpoint, io_threads, NULL), .with_queue = with_queue};
+    all.records = open_index(all.client);
+    all.queue = make_queue(all.client);
+    await_connections(all.client);
+    vmx_call_options options = to_queue(all.queue, NULL);
+    vmx_queue_set_wakeup(all.queue, free_inside, &all);
+    vmx_client *client = all.client;
+    all.op = start_query(all.records, 1, &options);
+    int64_t limit = now_ms() + slow_ms(10000);
+    while (atomic_load(&all.freed) == 0 && now_ms() < limit) {
+        if (io_threads == 0)
+            vmx_client_poll(client, slow_ms(5000));
+        else
+            sleep_ms(1);
+    }
+    ck_assert_int_eq(atomic_load(&all.freed), 1);
+    if (!with_queue)
+        vmx_queue_free(all.queue);
+}
+
+START_TEST(everything_may_be_freed_inside_a_callback)
+{
+    for (int i = 0; i < 10; i++)
+        free_all_inside(shared_server()->endpoint, IO_THREADS, i % 2 != 0);
+    await_no_threads();
+}
+END_TEST
+
 START_TEST(null_may_be_freed)
 {
     vmx_op_free(NULL);
@@ -371,6 +424,7 @@ main(void)
                                   a_freed_op_gives_no_event,
                                   an_event_that_waits_goes_with_its_op,
                                   everything_may_be_freed_in_any_order,
+                                  everything_may_be_freed_inside_a_callback,
                                   null_may_be_freed,
                                   close_waits_and_says_what_runs,
                                   a_closed_client_starts_nothing,
