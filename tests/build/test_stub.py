@@ -230,7 +230,7 @@ class Faults(BuildCase):
         with StubServer() as server:
             os.mkdir(self.path("folder"))
             self.assertRegex(self.build(server.address, out="nowhere/x.faiss", code=1), r"nowhere/\.: No such file.*make the folder")
-            self.assertRegex(self.build(server.address, out="folder", code=1), r"folder: Is a directory; name a file")
+            self.assertRegex(self.build(server.address, out="folder", code=1), r"folder\" is no regular file; name another")
             self.assertEqual(server.calls["BeginUpload"], 0)
 
     def test_what_is_too_small_or_switched_off_sends_nothing(self):
