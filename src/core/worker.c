@@ -103,9 +103,12 @@ vmx_workers_choose(vmx_workers *workers, vmx_worker **out, vmx_error *error)
     size_t turn = atomic_fetch_add_explicit(&workers->next, 1, memory_order_relaxed);
     vmx_worker *worker = &workers->items[turn % workers->count];
     pthread_mutex_lock(&worker->lock);
-    bool runs = !workers->threaded || start_locked(worker);
+    bool stopped = worker->locked.stopped;
+    bool runs = !stopped && (!workers->threaded || start_locked(worker));
     pthread_mutex_unlock(&worker->lock);
     *out = runs ? worker : NULL;
+    if (stopped)
+        return vmx_error_set(error, VMX_ERR_CLOSED, "worker: the client is closed; open a new one");
     return runs ? VMX_OK
                 : vmx_error_set(error, VMX_ERR_NO_MEMORY,
                                 "worker: the system gives no thread; raise its limit, or set worker.threads to 0");

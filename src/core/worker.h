@@ -21,8 +21,8 @@ typedef struct vmx_workers vmx_workers;
 vmx_workers *
 vmx_workers_new(size_t thread_count);
 
-/* One of the workers, by turns; its thread runs from now on. It lives as long as `workers`. Not after stop. Errors:
- * VMX_ERR_NO_MEMORY (the system gives no thread). Any thread. */
+/* One of the workers, by turns; its thread runs from now on. It lives as long as `workers`. Errors: VMX_ERR_NO_MEMORY (the
+ * system gives no thread), VMX_ERR_CLOSED (they were stopped). Any thread. */
 vmx_status
 vmx_workers_choose(vmx_workers *workers, vmx_worker **worker, vmx_error *error);
 

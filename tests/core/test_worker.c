@@ -49,6 +49,19 @@ START_TEST(tasks_run_in_order_and_all_before_the_end)
 }
 END_TEST
 
+/* Nobody would join the thread. */
+START_TEST(there_is_no_worker_after_the_end)
+{
+    vmx_error error;
+    vmx_worker *late;
+    vmx_workers *workers = vmx_workers_new((size_t)_i);
+    vmx_workers_stop(workers, true);
+    ck_assert_int_eq(vmx_workers_choose(workers, &late, &error), VMX_ERR_CLOSED);
+    ck_assert_ptr_null(late);
+    vmx_workers_free(workers);
+}
+END_TEST
+
 static void
 run_again(vmx_task *task)
 {
@@ -148,6 +161,7 @@ main(void)
     Suite *suite = suite_create("core_worker");
     TCase *tcase = tcase_create("core_worker");
     tcase_add_loop_test(tcase, tasks_run_in_order_and_all_before_the_end, 0, 2);
+    tcase_add_loop_test(tcase, there_is_no_worker_after_the_end, 0, 2);
     tcase_add_loop_test(tcase, a_task_comes_again, 0, 2);
     tcase_add_loop_test(tcase, any_thread_submits, 0, 2);
     tcase_add_test(tcase, signals_are_the_hosts);
