@@ -339,6 +339,8 @@ vmx_status
 vmx_writer_take_all(vmx_writer *writer, const vmx_record_source *source, vmx_block *lender, int64_t timeout_ms,
                     size_t *taken, vmx_error *error)
 {
+    if (taken != NULL)
+        *taken = 0;
     if (vmx_forked())
         return vmx_error_set(error, VMX_ERR_FORKED, "put: this process was forked; spawn, do not fork");
     vmx_status status = VMX_OK;

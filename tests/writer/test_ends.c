@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/failing_allocator.h"
@@ -371,6 +372,27 @@ START_TEST(a_put_is_repeated_when_memory_was_out)
 }
 END_TEST
 
+/* --- a process that was forked --------------------------------------------------------------------------------------- */
+
+START_TEST(a_forked_child_has_put_nothing)
+{
+    store_open(&s, 23, NULL);
+    vmx_fork_watch();
+    vmx_writer *writer = open_writer(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        vmx_vectors none = {0};
+        size_t taken = 7;
+        bool refused = vmx_writer_put(writer, &none, 0, &taken, &error) == VMX_ERR_FORKED;
+        _exit(refused && taken == 0 ? 0 : 1);
+    }
+    int result;
+    ck_assert_int_eq(waitpid(child, &result, 0), child);
+    ck_assert(WIFEXITED(result) && WEXITSTATUS(result) == 0);
+    close_all(writer);
+}
+END_TEST
+
 /* --- opening, while the client is closed ----------------------------------------------------------------------------- */
 
 /* A thread that opens a writer and stands still in the middle of it: its dead letter file is a pipe without a reader. */
@@ -455,6 +477,7 @@ main(void)
                                   a_client_waits_for_sends_that_are_about_to_start,
                                   a_batch_is_there_until_its_last_send_was_logged,
                                   what_was_flushed_was_reported,
+                                  a_forked_child_has_put_nothing,
                                   a_writer_can_be_freed_without_memory,
                                   a_put_is_repeated_when_memory_was_out,
                                   a_writer_that_is_not_open_yet_is_not_asked_for_memory,
