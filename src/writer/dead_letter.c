@@ -74,23 +74,40 @@ write_send(const vmx_send *send, vmx_buffer *lines)
 
 /* --- telling ------------------------------------------------------------------------------------------------------- */
 
+/* In English whatever the host's locale is, as the rest of the message. */
+static const char *
+describe(int number)
+{
+    const char *text = strerrordesc_np(number);
+    return text != NULL ? text : "unknown error";
+}
+
+/* Appends to a message, of which as many characters stay as there is room for. */
+static void
+append_text(char message[VMX_ERROR_MESSAGE_SIZE], const char *text, size_t text_len)
+{
+    size_t len = strlen(message), room = VMX_ERROR_MESSAGE_SIZE - 1 - text_len;
+    if (len > room)
+        len = room;
+    while (len > 0 && ((unsigned char)message[len] & 0xC0) == 0x80)
+        len--;
+    memcpy(message + len, text, text_len + 1);
+}
+
 /* The reason of the failure stays; what became of the file is added. */
 static void
 note_lost(vmx_send *send, int reason)
 {
-    vmx_error why = send->op.error, *error = &send->op.error;
     vmx_log *log = send->writer->parts.caller->log;
-    size_t len = strlen(why.message);
-    char text[128];
-    int more = snprintf(text, sizeof text, " (and the dead letter file could not be written: %s)", strerror(reason));
-    size_t room = sizeof error->message - 1 - (size_t)more;
-    memcpy(error->message + (len < room ? len : room), text, (size_t)more + 1);
+    char text[128]; /* of the system's descriptions none has 60 bytes */
+    int len = snprintf(text, sizeof text, " (and the dead letter file could not be written: %s)", describe(reason));
+    append_text(send->op.error.message, text, (size_t)len);
     send->unwritten = true;
     if (!vmx_log_wants(log, VMX_LOG_EVENT_DEAD_LETTERS_LOST))
         return;
     const vmx_log_field fields[] = {
         vmx_log_integer("vectors", (int64_t)(send->to - send->from)),
-        vmx_log_text("reason", strerror(reason)),
+        vmx_log_text("reason", describe(reason)),
     };
     vmx_log_write(log, VMX_LOG_EVENT_DEAD_LETTERS_LOST, fields, sizeof fields / sizeof fields[0]);
 }
@@ -195,7 +212,7 @@ vmx_dead_letters_open(vmx_writer *writer, vmx_str path, vmx_error *error)
     vmx_dealloc(name);
     if (writer->dead_letters < 0)
         return vmx_error_set(error, VMX_ERR_IO, "dead letter file \"%.*s\": %s", (int)path.len, path.ptr,
-                             strerror(reason));
+                             describe(reason));
     writer->letters_task.run = run_letters;
     return vmx_workers_choose(writer->parts.workers, &writer->worker, error);
 }
