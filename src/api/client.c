@@ -45,12 +45,33 @@ client_wake(vmx_host *host)
         transport->vtable->wake(transport->loops[0]);
 }
 
-/* Ends transport and pool, once. With `wait`, nothing of them is left afterwards. */
+static void
+note_gone(vmx_client *client)
+{
+    vmx_lock_acquire(&client->host.lock);
+    client->gone = true;
+    pthread_cond_broadcast(&client->host.changed);
+    vmx_lock_release(&client->host.lock);
+}
+
+static void
+await_gone(vmx_client *client)
+{
+    vmx_lock_acquire(&client->host.lock);
+    while (!client->gone)
+        vmx_lock_wait(&client->host.lock, &client->host.changed, VMX_NEVER);
+    vmx_lock_release(&client->host.lock);
+}
+
+/* Ends transport and pool, once. With `wait`, nothing of them is left afterwards, whoever ends them. */
 static void
 tear_down(vmx_client *client, bool wait)
 {
-    if (atomic_exchange(&client->torn_down, true))
+    if (atomic_exchange(&client->torn_down, true)) {
+        if (wait)
+            await_gone(client);
         return;
+    }
     vmx_host_stop_driving(&client->host);
     vmx_run_store_close(&client->runs);
     vmx_workers_stop(client->workers, wait);
@@ -59,6 +80,8 @@ tear_down(vmx_client *client, bool wait)
         client->clock = NULL;
     vmx_report_closed(client);
     client->transport->vtable->shutdown(client->transport, wait);
+    if (wait)
+        note_gone(client);
 }
 
 static void

@@ -52,6 +52,7 @@ struct vmx_client {
     _Atomic size_t next_loop;
     _Atomic bool freed;     /* the user's handle is gone: `drained` tears the client down */
     _Atomic bool torn_down; /* claimed by whoever does it */
+    bool gone;              /* host.lock; that has been done, with waiting */
 };
 
 /*

@@ -395,6 +395,54 @@ START_TEST(several_threads_may_close)
 }
 END_TEST
 
+static void
+slow_wakeup(void *user)
+{
+    _Atomic int *running = user;
+    atomic_store(running, 1);
+    sleep_ms(300);
+    atomic_store(running, 2);
+}
+
+typedef struct closing {
+    vmx_client *client;
+    _Atomic int running; /* the wake-up: 1, and when it has returned 2 */
+    _Atomic int early;   /* who was told OK while it ran */
+} closing;
+
+static void *
+close_now(void *user)
+{
+    closing *all = user;
+    ck_assert_int_eq(vmx_client_close(all->client, slow_ms(10000), NULL), VMX_OK);
+    atomic_fetch_add(&all->early, atomic_load(&all->running) == 1);
+    return NULL;
+}
+
+START_TEST(each_of_those_who_close_finds_all_ended)
+{
+    enum { CLOSERS = 3 };
+    pthread_t closers[CLOSERS];
+    closing all = {.client = open_client(shared_server()->endpoint, IO_THREADS, NULL)};
+    vmx_index *records = open_index(all.client);
+    vmx_queue *queue = make_queue(all.client);
+    vmx_call_options options = to_queue(queue, NULL);
+    vmx_queue_set_wakeup(queue, slow_wakeup, (void *)&all.running);
+    vmx_op *op = start_query(records, 1, &options);
+    while (IO_THREADS > 0 && atomic_load(&all.running) == 0)
+        sleep_ms(1);
+    for (size_t i = 0; i < CLOSERS; i++)
+        pthread_create(&closers[i], NULL, close_now, &all);
+    for (size_t i = 0; i < CLOSERS; i++)
+        pthread_join(closers[i], NULL);
+    ck_assert_int_eq(atomic_load(&all.early), 0);
+    vmx_op_free(op);
+    vmx_queue_free(queue);
+    vmx_index_free(records);
+    vmx_client_free(all.client);
+}
+END_TEST
+
 START_TEST(a_client_is_freed_while_its_calls_run)
 {
     vmx_op *ops[MANY];
@@ -429,6 +477,7 @@ main(void)
                                   close_waits_and_says_what_runs,
                                   a_closed_client_starts_nothing,
                                   several_threads_may_close,
+                                  each_of_those_who_close_finds_all_ended,
                                   a_client_is_freed_while_its_calls_run,
                                   NULL};
     return run_modes("api_ends", tests);
