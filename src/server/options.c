@@ -260,6 +260,18 @@ read_option(parser *self, int option, const char *value)
     }
 }
 
+/* The core takes 70000 for 4464. */
+static void
+check_port(parser *self)
+{
+    const char *listen = self->options->listen, *colon = strrchr(listen, ':');
+    int64_t port;
+    if (!colon)
+        fail(self, "--listen", listen, "no port; write host:port");
+    else if (!vmx_integer_parse(vmx_str_from(colon + 1), false, &port) || port < 0 || port > UINT16_MAX)
+        fail(self, "--listen", listen, "the port must be a number from 0 to 65535");
+}
+
 static void
 check_together(parser *self)
 {
@@ -281,8 +293,7 @@ check_together(parser *self)
         fail(self, "--data", options->journal.directory, "not together with --discard, which stores nothing");
     if (options->faults.count > 0 && options->discard.wanted)
         fail(self, "--fault", options->faults.rules[0].text, "not together with --discard");
-    if (!strchr(options->listen, ':'))
-        fail(self, "--listen", options->listen, "no port; write host:port");
+    check_port(self);
 }
 
 static unsigned

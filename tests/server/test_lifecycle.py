@@ -42,6 +42,8 @@ class Options(unittest.TestCase):
                 (["--dimension", "x"], "--dimension", "\"x\""),
                 (["--threads", "65"], "--threads", "64"),
                 (["--listen", "localhost"], "--listen", "host:port"),
+                (["--listen", "127.0.0.1:70000"], "--listen", "127.0.0.1:70000", "65535"),
+                (["--listen", "127.0.0.1:"], "--listen", "65535"),
                 (["--tls-cert", "a.pem"], "--tls-key"),
                 (["--colour"], "--colour"),
                 (["surplus"], "surplus")):
