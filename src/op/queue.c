@@ -391,6 +391,8 @@ int
 vmx_queue_fd(const vmx_queue *queue)
 {
     vmx_queue *mutable = (vmx_queue *)queue;
+    if (vmx_forked()) /* the descriptor is the parent's too */
+        return queue->fd;
     vmx_lock_acquire(&mutable->lock);
     mutable->locked.watched = true;
     signal_locked(mutable);
@@ -401,6 +403,8 @@ vmx_queue_fd(const vmx_queue *queue)
 void
 vmx_queue_set_wakeup(vmx_queue *queue, void (*wakeup)(void *user), void *user)
 {
+    if (vmx_forked())
+        return;
     size_t own = waking_here == queue ? 1 : 0;
     vmx_lock_acquire(&queue->lock);
     queue->locked.wakeup = wakeup;

@@ -1,4 +1,5 @@
 /* A good guest in the host's process: forks, signals, locales, exit. */
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -80,6 +81,8 @@ use_in_child(const handles *all)
     EXPECT(vmx_queue_poll(all->queue, &event, 1, VMX_FOREVER) == 0);
     EXPECT(vmx_client_poll(all->client, VMX_FOREVER) == 0);
     vmx_queue_wake(all->queue);
+    vmx_queue_set_wakeup(all->queue, NULL, NULL);
+    EXPECT(vmx_queue_fd(all->queue) >= 0);
     vmx_op_cancel(all->running);
     EXPECT(vmx_client_close(all->client, VMX_FOREVER, &error) == VMX_ERR_FORKED);
     vmx_op_free(all->running);
@@ -134,6 +137,31 @@ START_TEST(a_forked_child_is_told_so_and_the_parent_goes_on)
     vmx_queue_free(all.queue);
     vmx_index_free(all.records);
     close_client(all.client);
+    server_kill(&s);
+}
+END_TEST
+
+START_TEST(a_child_leaves_the_descriptor_to_the_parent)
+{
+    server s = server_start(0);
+    vmx_event event;
+    vmx_client *client = open_client(s.endpoint, IO_THREADS, NULL);
+    vmx_index *records = open_index(client);
+    vmx_queue *queue = make_queue(client);
+    vmx_call_options options = to_queue(queue, NULL);
+    vmx_op *op = start_query(records, 1, &options);
+    ck_assert_int_eq(vmx_op_wait(op, slow_ms(5000)), VMX_OK);
+    pid_t child = fork_child();
+    if (child == 0)
+        _exit(vmx_queue_fd(queue) < 0);
+    ck_assert_int_eq(await_exit(child, slow_ms(1000)), 0);
+    ck_assert_uint_eq(vmx_queue_poll(queue, &event, 1, slow_ms(5000)), 1);
+    struct pollfd readable = {.fd = vmx_queue_fd(queue), .events = POLLIN};
+    ck_assert_int_eq(poll(&readable, 1, 0), 0);
+    vmx_op_free(op);
+    vmx_queue_free(queue);
+    vmx_index_free(records);
+    close_client(client);
     server_kill(&s);
 }
 END_TEST
@@ -303,6 +331,7 @@ int
 main(void)
 {
     const TTest *const tests[] = {a_forked_child_is_told_so_and_the_parent_goes_on,
+                                  a_child_leaves_the_descriptor_to_the_parent,
                                   a_child_that_touches_nothing_just_exits,
                                   signals_are_the_hosts_own,
                                   numbers_do_not_follow_the_locale,
