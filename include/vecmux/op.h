@@ -198,7 +198,10 @@ vmx_queue_set_wakeup(vmx_queue *queue, void (*wakeup)(void *user), void *user);
 VMX_API void
 vmx_queue_wake(vmx_queue *queue);
 
-/* Gives the handle back (NULL is allowed). Events that wait in it are dropped; their operations stay valid. */
+/*
+ * Gives the handle back (NULL is allowed). Events that wait in it are dropped; their operations stay valid. The wake-up is
+ * removed: when the call returns it is no longer running, unless the call is made inside a callback.
+ */
 VMX_API void
 vmx_queue_free(vmx_queue *queue);
 

@@ -419,6 +419,8 @@ vmx_queue_free(vmx_queue *queue)
 {
     if (queue == NULL || vmx_forked())
         return;
+    if (!vmx_callback_inside()) /* where nobody waits */
+        vmx_queue_set_wakeup(queue, NULL, NULL);
     vmx_lock_acquire(&queue->lock);
     queue->locked.freed = true;
     queue->locked.wakeup = NULL;

@@ -331,20 +331,31 @@ slow_wakeup(void *user)
     atomic_store(running, 2);
 }
 
-START_TEST(removing_a_wakeup_waits_until_it_has_returned)
+static void
+remove_while_it_runs(int io_threads, bool with_its_queue)
 {
     _Atomic int running = 0;
-    open_both(IO_THREADS);
     vmx_queue *queue = make_queue(client);
     vmx_queue_set_wakeup(queue, slow_wakeup, (void *)&running);
     vmx_call_options options = to_queue(queue, NULL);
     vmx_op *op = start_query(records, 1, &options);
-    while (IO_THREADS > 0 && atomic_load(&running) == 0)
+    while (io_threads > 0 && atomic_load(&running) == 0)
         sleep_ms(1);
-    vmx_queue_set_wakeup(queue, NULL, NULL);
+    if (!with_its_queue)
+        vmx_queue_set_wakeup(queue, NULL, NULL);
+    else
+        vmx_queue_free(queue);
     ck_assert_int_ne(atomic_load(&running), 1);
     finish(op);
-    vmx_queue_free(queue);
+    if (!with_its_queue)
+        vmx_queue_free(queue);
+}
+
+START_TEST(removing_a_wakeup_waits_until_it_has_returned)
+{
+    open_both(IO_THREADS);
+    remove_while_it_runs(IO_THREADS, false);
+    remove_while_it_runs(IO_THREADS, true);
     close_both();
 }
 END_TEST
