@@ -249,6 +249,7 @@ typedef struct owned {
     vmx_queue *queue;
     vmx_op *op;
     bool with_queue;
+    _Atomic int started; /* `op` is set */
     _Atomic int freed;
 } owned;
 
@@ -256,6 +257,8 @@ static void
 free_inside(void *user)
 {
     owned *all = user;
+    while (atomic_load(&all->started) == 0)
+        sleep_ms(1);
     vmx_op_free(all->op);
     vmx_index_free(all->records);
     vmx_client_free(all->client);
@@ -276,6 +279,7 @@ free_all_inside(const char *endpoint, int io_threads, bool with_queue)
     vmx_queue_set_wakeup(all.queue, free_inside, &all);
     vmx_client *client = all.client;
     all.op = start_query(all.records, 1, &options);
+    atomic_store(&all.started, 1);
     int64_t limit = now_ms() + slow_ms(10000);
     while (atomic_load(&all.freed) == 0 && now_ms() < limit) {
         if (io_threads == 0)
