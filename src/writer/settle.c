@@ -58,16 +58,17 @@ halve(vmx_send *send)
     return true;
 }
 
-/* Doubles from round to round; half of it is chance. */
+/* When it may be sent again: after the pause that the server asks for, be it for ever, or one that doubles from round to
+ * round; half of that is chance. */
 static uint64_t
-pause_of(vmx_send *send)
+next_round_us(vmx_send *send, uint64_t now_us)
 {
     int64_t hint_ms = send->op.error.retry_after_ms;
     if (hint_ms > 0)
-        return (uint64_t)hint_ms * 1000;
+        return vmx_deadline_us(now_us, hint_ms);
     uint32_t doublings = send->rounds > 1 ? send->rounds - 1 : 0;
     uint64_t bound = doublings < 6 ? (uint64_t)FIRST_PAUSE_US << doublings : MAX_PAUSE_US;
-    return bound / 2 + vmx_random_up_to(&send->call.random, bound / 2);
+    return now_us + bound / 2 + vmx_random_up_to(&send->call.random, bound / 2);
 }
 
 static bool
@@ -121,7 +122,7 @@ vmx_send_judge(vmx_send *send)
     if (error->code == VMX_OK)
         check_count(send);
     bool invalid = error->code != VMX_OK && !send->preparing && error->grpc_code == VMX_GRPC_INVALID_ARGUMENT;
-    uint64_t due_us = vmx_writer_now(writer) + pause_of(send);
+    uint64_t due_us = next_round_us(send, vmx_writer_now(writer));
     bool halved = invalid && send->to - send->from > 1 && halve(send);
     bool later = !halved && !invalid && error->code != VMX_OK && error->code != VMX_ERR_PROTOCOL &&
                  may_send_again(send, due_us) && send_later(send, due_us);
