@@ -112,10 +112,13 @@ input_of_options(query_input *input, const query_options *options, cli_reason *r
     return good;
 }
 
+/* A line for each query, in order: behind one that failed there is none, or it would be taken for another's. */
 static void
 print_matches(vmx_op *op, void *user)
 {
-    (void)user;
+    const cli_window *window = user;
+    if (window->failed)
+        return;
     fputs("{\"matches\":[", stdout);
     for (size_t i = 0; i < vmx_op_match_count(op); i++) {
         if (i > 0)
@@ -135,7 +138,7 @@ send_query(const cli_session *session, cli_window *window, const query_input *in
     cli_range range = {line, line};
     if (vmx_index_query(session->index, &input->query, &session->options, &op, &error) == VMX_OK)
         cli_window_add(window, op, range);
-    else
+    else if (cli_window_drain(window)) /* those before it come first */
         cli_window_error(window, range, &error);
 }
 
@@ -186,8 +189,12 @@ query(const cli_session *session, const cli_texts *arguments, void *user)
 {
     (void)arguments;
     const query_options *options = user;
-    cli_window window = {.limit = options->in_flight, .finish = print_matches};
+    cli_window window = {.limit = options->in_flight, .finish = print_matches, .user = &window};
     bool alone = options->vector || options->sparse || options->id;
+    if (alone && options->file) {
+        cli_error("query: give either --file \"%s\" or a query by --vector, --sparse or --id", options->file);
+        return CLI_USAGE;
+    }
     bool good = alone ? query_once(session, &window, options) : query_lines(session, &window, options);
     good = cli_window_drain(&window) && good;
     return good ? CLI_OK : CLI_FAILED;
@@ -220,7 +227,8 @@ run(int argc, char **argv)
             "Finds the nearest records. With --vector, --sparse or --id one query; without them one for each line:\n"
             "  {\"vector\":[0.1,0.2],\"sparse\":{...},\"id\":\"a\",\"filter\":{...},\"top_k\":10,\n"
             "   \"include_values\":true,\"include_metadata\":true}\n"
-            "on one line; what a line does not say the options do. Prints a line for each query, in order:\n"
+            "on one line; what a line does not say the options do. Prints a line for each query, in order,\n"
+            "up to the first that fails:\n"
             "  {\"matches\":[{\"id\":\"a\",\"score\":0.9}, ...],\"read_units\":1}",
         .options = options,
         .count = sizeof options / sizeof *options,

@@ -56,6 +56,18 @@ class CommandsTest(ServerCase):
         self.assertEqual([result["matches"][0]["id"] for result in results], [query["id"] for query in queries])
         self.assertEqual([len(result["matches"]) for result in results], [query["top_k"] for query in queries])
 
+    def test_a_query_that_fails_ends_the_output(self):
+        self.vecmux("upsert", stdin=lines(RECORDS))
+        queries = lines([{"id": "a"}, {"vector": [1, 2, 3]}, {"id": "b"}, {"id": "c"}])
+        code, out, err = run("query", "--endpoint", self.server.endpoint, stdin=queries)
+        self.assertEqual((code, len(out.splitlines())), (1, 1), out + err)
+        self.assertIn("line 2: ", err)
+        queries = lines([{"id": "a"}, {"id": "b"}, {"top_k": 1}, {"id": "c"}])
+        code, out, err = run("query", "--endpoint", self.server.endpoint, stdin=queries)
+        self.assertEqual((code, len(out.splitlines())), (1, 2), out + err)
+        self.assertIn("line 3: ", err)
+        self.refuses("query", "--id", "a", "--file", "x", code=2, says=["--file", '"x"'])
+
     def test_fetch_gives_what_upsert_takes(self):
         self.load(RECORDS)
         code, out, err = run("fetch", "--endpoint", self.server.endpoint, "a", "b", "c", "missing")
