@@ -126,7 +126,7 @@ make_locked(vmx_buffers *buffers)
 }
 
 vmx_block *
-vmx_buffers_take(vmx_buffers *buffers, uint8_t **data)
+vmx_buffers_take(vmx_buffers *buffers, uint8_t **data, bool *comes)
 {
     pthread_mutex_lock(&buffers->lock);
     buffer *taken = buffers->locked.free;
@@ -134,9 +134,10 @@ vmx_buffers_take(vmx_buffers *buffers, uint8_t **data)
         buffers->locked.free = taken->next;
     else
         taken = make_locked(buffers);
+    *comes = buffers->locked.out > 0 || buffers->locked.telling;
     if (taken != NULL) {
         buffers->locked.out++;
-    } else if (!buffers->locked.wanted && !buffers->locked.telling) {
+    } else if (buffers->locked.out > 0 && !buffers->locked.wanted && !buffers->locked.telling) {
         buffers->locked.wanted = true;
         vmx_op_acquire(buffers->op);
     }

@@ -21,9 +21,10 @@ vmx_buffers *
 vmx_buffers_new(vmx_memory *memory, size_t reserved_bytes, size_t count, size_t size_bytes, vmx_op *op, vmx_loop *loop,
                 vmx_task *task);
 
-/* A free buffer with one reference; NULL: there is none, and the task comes when there is. Strand. */
+/* A free buffer with one reference. NULL: there is none, and the task comes when there is, or, if `comes` is false, memory
+ * is out and none is in use that could come back. Strand. */
 vmx_block *
-vmx_buffers_take(vmx_buffers *buffers, uint8_t **data);
+vmx_buffers_take(vmx_buffers *buffers, uint8_t **data, bool *comes);
 
 /* From now on the memory of free buffers is given back, which is for others: used again is only what is out. Strand. */
 void

@@ -175,7 +175,7 @@ void
 vmx_build_unreserve(vmx_build *build);
 
 /* A buffer of chunk_bytes with VMX_CHUNK_HEAD bytes before it, or NULL: then vmx_build pumps its actors again when one
- * is free. */
+ * is free, or has failed because none will be. */
 vmx_block *
 vmx_build_take_buffer(vmx_build *build, uint8_t **data);
 

@@ -93,8 +93,11 @@ run_buffers_post(vmx_task *task)
 vmx_block *
 vmx_build_take_buffer(vmx_build *build, uint8_t **data)
 {
-    vmx_block *block = vmx_buffers_take(build->buffers, data);
+    bool comes;
+    vmx_block *block = vmx_buffers_take(build->buffers, data, &comes);
     *data = block != NULL ? *data + VMX_CHUNK_HEAD : NULL;
+    if (block == NULL && !comes)
+        vmx_build_fail_with(build, VMX_ERR_NO_MEMORY, "out of memory");
     return block;
 }
 
