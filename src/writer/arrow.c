@@ -160,6 +160,8 @@ static vmx_status
 take_stream(streaming *s, vmx_error *error)
 {
     vmx_status status = VMX_OK;
+    if (s->stream->get_schema == NULL || s->stream->get_next == NULL)
+        return vmx_error_set(error, VMX_ERR_INVALID, "put: the Arrow stream has no functions");
     int code = s->stream->get_schema(s->stream, &s->schema);
     if (code != 0 || s->schema.release == NULL)
         return producer_failed(s, code, error);
@@ -175,8 +177,8 @@ vmx_writer_put_arrow_stream(vmx_writer *writer, struct ArrowArrayStream *stream,
 {
     if (taken != NULL)
         *taken = 0;
-    if (stream->release == NULL || stream->get_schema == NULL || stream->get_next == NULL)
-        return vmx_error_set(error, VMX_ERR_INVALID, "put: the Arrow stream was released, or has no functions");
+    if (stream->release == NULL)
+        return vmx_error_set(error, VMX_ERR_INVALID, "put: the Arrow stream was released");
     streaming s = {.writer = writer, .stream = stream};
     read_options(&s.options, theirs);
     s.deadline_us = vmx_deadline_us(vmx_writer_now(writer), timeout_ms);

@@ -349,6 +349,25 @@ START_TEST(a_stream_that_fails_says_why)
 }
 END_TEST
 
+START_TEST(a_stream_without_functions_is_released_too)
+{
+    const column columns[] = {utf8_ids, vectors};
+    for (int i = 0; i < 2; i++) {
+        struct ArrowArrayStream stream;
+        size_t taken;
+        open_writer();
+        produce_stream(&stream, columns, 2, 4, 1, false);
+        if (i == 0)
+            stream.get_schema = NULL;
+        else
+            stream.get_next = NULL;
+        ck_assert_int_eq(vmx_writer_put_arrow_stream(writer, &stream, NULL, 0, &taken, &error), VMX_ERR_INVALID);
+        ck_assert_ptr_null((void *)(uintptr_t)stream.release);
+        close_writer();
+    }
+}
+END_TEST
+
 /* --- rows and producers that are wrong ----------------------------------------------------------------------------- */
 
 START_TEST(wrong_rows_are_named)
@@ -467,6 +486,7 @@ main(void)
                                   lent_arrays_are_sent_from_where_they_are,
                                   a_stream_is_read_to_its_end,
                                   a_stream_that_fails_says_why,
+                                  a_stream_without_functions_is_released_too,
                                   wrong_rows_are_named,
                                   types_that_are_not_read_are_named,
                                   unsound_arrays_are_refused,
