@@ -116,6 +116,9 @@ is_connection_busy_locked(vmx_writer *writer, uint64_t now_us)
  * would go far below the rate. */
 #define PACE_CREDIT_US 20000u
 
+/* A lower rate than that of a vector in thirty years is as good as this one. */
+#define MAX_PACE_S 1e9
+
 /* How long the rates are used up by a send; 0: it may go at any time. */
 static uint64_t
 pace_of(const vmx_writer *writer, const vmx_send *send)
@@ -127,7 +130,7 @@ pace_of(const vmx_writer *writer, const vmx_send *send)
         double by_bytes = (double)bytes_of(send) / bytes;
         seconds = by_bytes > seconds ? by_bytes : seconds;
     }
-    return (uint64_t)(seconds * 1e6);
+    return (uint64_t)((seconds < MAX_PACE_S ? seconds : MAX_PACE_S) * 1e6);
 }
 
 static void

@@ -217,10 +217,11 @@ resolve_options(vmx_writer *writer, const vmx_writer_options *theirs, vmx_error 
                              limits->upsert_bytes);
     if (options->queue != NULL && vmx_queue_host(options->queue) != writer->parts.host)
         return vmx_error_set(error, VMX_ERR_INVALID, "writer: the queue belongs to another client");
-    if (options->vectors_per_second < 0 || options->bytes_per_second < 0 || options->timeout_ms < 0 ||
-        options->delivery_timeout_ms < 0 || options->linger_ms < -1)
+    bool rates = options->vectors_per_second >= 0 && options->bytes_per_second >= 0; /* which NaN is not */
+    if (!rates || options->timeout_ms < 0 || options->delivery_timeout_ms < 0 || options->linger_ms < -1)
         return vmx_error_set(error, VMX_ERR_INVALID,
-                             "writer: a rate or a time is negative; 0 is the default (linger_ms may be -1)");
+                             "writer: a rate or a time is negative, or no number; 0 is the default (linger_ms may be "
+                             "-1)");
     options->batch_vectors = options->batch_vectors != 0 ? options->batch_vectors : limits->upsert_vectors;
     options->batch_bytes = options->batch_bytes != 0 ? options->batch_bytes : limits->upsert_bytes;
     options->linger_ms = options->linger_ms != 0 ? options->linger_ms : DEFAULT_LINGER_MS;

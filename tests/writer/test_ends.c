@@ -1,5 +1,7 @@
 /* Writers that end while something of theirs is still under way. */
 #include <fcntl.h>
+#include <float.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,7 +275,27 @@ START_TEST(what_was_flushed_was_reported)
 }
 END_TEST
 
-/* --- pauses that have no end ------------------------------------------------------------------------------------------- */
+/* --- rates and pauses that have no end ------------------------------------------------------------------------------- */
+
+START_TEST(a_rate_is_a_number_however_small)
+{
+    vmx_writer *writer;
+    store_open(&s, 25, NULL);
+    vmx_writer_options options = default_options();
+    options.bytes_per_second = NAN;
+    ck_assert_int_eq(vmx_writer_open(s.w->index, &options, &writer, &error), VMX_ERR_INVALID);
+    options.bytes_per_second = 0;
+    options.vectors_per_second = DBL_MIN;
+    options.batch_vectors = 1;
+    options.queue = s.w->queue;
+    writer = open_writer(&options);
+    must_put(writer, 0, 2, 4, 1);
+    world_run(s.w, 3600000000);
+    ck_assert_uint_eq(s.requests, 1);
+    vmx_writer_free(writer);
+    world_free(s.w);
+}
+END_TEST
 
 static void
 refuse_for_ever(world *w, size_t n, const sighting *seen)
@@ -404,11 +426,16 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {
-        reports_may_be_freed_after_the_client_is_closed,       a_put_that_waits_for_their_reader_ends_with_its_writer,
-        what_is_cancelled_before_its_start_is_not_sent,        a_client_waits_for_sends_that_are_about_to_start,
-        a_batch_is_there_until_its_last_send_was_logged,       what_was_flushed_was_reported,
-        a_server_that_asks_for_an_endless_pause_is_left_alone, a_forked_child_has_put_nothing,
-        a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
+    const TTest *const tests[] = {reports_may_be_freed_after_the_client_is_closed,
+                                  a_put_that_waits_for_their_reader_ends_with_its_writer,
+                                  what_is_cancelled_before_its_start_is_not_sent,
+                                  a_client_waits_for_sends_that_are_about_to_start,
+                                  a_batch_is_there_until_its_last_send_was_logged,
+                                  what_was_flushed_was_reported,
+                                  a_rate_is_a_number_however_small,
+                                  a_server_that_asks_for_an_endless_pause_is_left_alone,
+                                  a_forked_child_has_put_nothing,
+                                  a_writer_that_is_not_open_yet_is_not_asked_for_memory,
+                                  NULL};
     return run_suite("writer_ends", tests);
 }
