@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST_BYTES 4096
+
 bool
 cli_lines_open(cli_lines *lines, const char *path)
 {
@@ -31,20 +33,54 @@ cli_lines_error(const cli_lines *lines, const cli_reason *reason)
     cli_error("%s, line %llu: %s", lines->name, (unsigned long long)lines->number, reason->text);
 }
 
+/* The next line, ended by NUL, with its line break; -1 at the end of the input, or with errno. */
+static ssize_t
+read_line(cli_lines *lines)
+{
+    size_t length = 0;
+    for (int c = 0; c != '\n' && (c = getc_unlocked(lines->file)) != EOF;) {
+        if (length == CLI_LINE_MAX) {
+            errno = EMSGSIZE;
+            return -1;
+        }
+        if (length + 1 >= lines->capacity) {
+            size_t capacity = lines->capacity ? 2 * lines->capacity : FIRST_BYTES;
+            char *grown = realloc(lines->line, capacity);
+            if (!grown)
+                return -1;
+            lines->line = grown;
+            lines->capacity = capacity;
+        }
+        lines->line[length++] = (char)c;
+        lines->line[length] = '\0';
+    }
+    return length > 0 && !ferror(lines->file) ? (ssize_t)length : -1;
+}
+
+/* Why there is no further line, where that is not the end of the input. */
+static cli_line
+report_failure(const cli_lines *lines)
+{
+    cli_reason reason;
+    if (errno == EMSGSIZE)
+        cli_refuse(&reason, "has more than %d bytes; write one record on each line", CLI_LINE_MAX);
+    else
+        cli_refuse(&reason, "%s", strerror(errno));
+    cli_lines_error(lines, &reason);
+    return CLI_LINE_BAD;
+}
+
 cli_line
 cli_lines_next(cli_lines *lines, json_t **value)
 {
     ssize_t length;
     do {
-        length = getline(&lines->line, &lines->capacity, lines->file);
+        errno = 0;
+        length = read_line(lines);
         lines->number++;
     } while (length >= 0 && strspn(lines->line, " \t\r\n") == (size_t)length);
-    if (length < 0) {
-        if (!ferror(lines->file) && feof(lines->file))
-            return CLI_LINE_END;
-        cli_error("%s, line %llu: %s", lines->name, (unsigned long long)lines->number, strerror(errno));
-        return CLI_LINE_BAD;
-    }
+    if (length < 0)
+        return !ferror(lines->file) && feof(lines->file) ? CLI_LINE_END : report_failure(lines);
     cli_reason reason;
     *value = cli_json_parse(lines->line, (size_t)length, &reason);
     if (*value)

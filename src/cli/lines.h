@@ -8,6 +8,9 @@
 
 #include <stdio.h>
 
+#define CLI_LINE_MAX                                                                                                   \
+    (16 << 20) /* bytes; records have less, and an input without line breaks must not fill the memory */
+
 typedef struct cli_lines {
     FILE *file;
     const char *name; /* for messages */
@@ -27,7 +30,7 @@ typedef enum cli_line { CLI_LINE_END, CLI_LINE_READ, CLI_LINE_BAD } cli_line;
 
 /*
  * Reads the next line that is not blank into `*value` (free it with json_decref). CLI_LINE_BAD after one line on
- * stderr: it cannot be read, or is not JSON.
+ * stderr: it cannot be read, is longer than CLI_LINE_MAX, or is not JSON.
  */
 cli_line
 cli_lines_next(cli_lines *lines, json_t **value);

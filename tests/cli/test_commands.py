@@ -159,6 +159,14 @@ class CommandsTest(ServerCase):
                 self.refuses("upsert", stdin=good + bad + "\n", says=["line 3", *says])
         self.assertEqual(self.ids(), ["a", "b"], "what stood before the wrong line is stored")
 
+    def test_a_line_that_does_not_end(self):
+        with open("/dev/zero", "rb") as zeros:
+            done = subprocess.run([*EMULATOR, os.environ["VECMUX"], "upsert", "--endpoint", self.server.endpoint],
+                                  stdin=zeros, capture_output=True, text=True, timeout=60 * SLOW, check=False)
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, "vecmux: standard input, line 1: has more than 16777216 bytes; write one record on each "
+                             "line\n"))
+
     def test_wrong_records(self):
         for record, says in (
             ({"id": "x", "values": [1, 1e39]}, ["x", "inf"]),
