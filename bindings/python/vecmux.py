@@ -166,12 +166,16 @@ class Client:
         self._kept.clear()
 
     def close(self, timeout_ms=10000):
+        """May be called again; nothing else may."""
+        client, self._client = self._client, c_void_p()
+        if not client:
+            return
         self._vmx.vmx_queue_free(self._queue)
         self._vmx.vmx_index_free(self._index)
         try:
-            self._check(self._vmx.vmx_client_close, self._client, timeout_ms)
+            self._check(self._vmx.vmx_client_close, client, timeout_ms)
         finally:
-            self._vmx.vmx_client_free(self._client)
+            self._vmx.vmx_client_free(client)
 
     def __enter__(self):
         return self
@@ -200,6 +204,7 @@ class Client:
         return self._start(self._vmx.vmx_index_query, query, options)
 
     def options(self, timeout_ms=0, to_queue=True):
+        self._check_open()
         options = CallOptions()
         self._vmx.vmx_call_options_init(byref(options), sizeof(CallOptions))
         options.timeout_ms = timeout_ms
@@ -219,6 +224,7 @@ class Client:
     def put_arrow(self, data, id_column="", vector_column="", metadata_column="", metadata=True, timeout_ms=FOREVER):
         """Upserts every row of `data`, which has __arrow_c_stream__. Metadata is every other column, or one column of
         JSON (metadata_column), or none (metadata=False). Gives how many were stored and how many the server refused."""
+        self._check_open()
         options = ArrowOptions()
         self._vmx.vmx_arrow_options_init(byref(options), sizeof(ArrowOptions))
         options.id_column, options.vector_column = self._str(id_column), self._str(vector_column)
@@ -244,6 +250,7 @@ class Client:
 
     def stats(self):
         """What the client counts, by docs/STATISTICS.md: {name: [{"labels": {...}, "value": ...}, ...]}."""
+        self._check_open()
         stats, text = c_void_p(), Str()
         self._check(self._vmx.vmx_client_stats, self._client, byref(stats))
         try:
@@ -260,7 +267,12 @@ class Client:
         if not self._waiting:
             loop.add_reader(self._vmx.vmx_queue_fd(self._queue), self._take_events, loop)
         self._waiting[op.value] = future
-        return await future
+        try:
+            return await future
+        finally:
+            if self._waiting.pop(op.value, None):  # nobody waits any more: freed, it is cancelled and gives no event
+                self._vmx.vmx_op_free(op)
+                self._stop_reading(loop)
 
     def _take_events(self, loop):
         events = (Event * 64)()
@@ -268,14 +280,23 @@ class Client:
             future = self._waiting.pop(event.op)
             try:
                 result = self._result(c_void_p(event.op))
-            except Error as error:
-                future.set_exception(error)
+            except Exception as error:  # whatever it is, it belongs to who waits
+                if not future.done():
+                    future.set_exception(error)
             else:
-                future.set_result(result)
+                if not future.done():  # it may have been cancelled a moment ago
+                    future.set_result(result)
+        self._stop_reading(loop)
+
+    def _stop_reading(self, loop):
         if not self._waiting:
             loop.remove_reader(self._vmx.vmx_queue_fd(self._queue))
 
     # --- inside ---
+
+    def _check_open(self):
+        if not self._client:
+            raise ValueError("the client is closed")
 
     def _str(self, text):
         data = text.encode()
@@ -288,6 +309,7 @@ class Client:
             raise Error(record)
 
     def _start(self, function, what, options):
+        self._check_open()
         op = c_void_p()
         try:
             self._check(function, self._index, byref(what), byref(options) if options is not None else None, byref(op))

@@ -7,6 +7,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 from stub_server import Stub, messages as pb
@@ -60,6 +61,44 @@ class Asyncio(unittest.TestCase):
             self.assertEqual([(m.id, m.metadata) for m in client.query([0, 1], 2)], [("b", {"x": "y"}), ("a", None)])
             calls = {series["labels"]["operation"]: series["value"] for series in client.stats()["vecmux_calls_total"]}
             self.assertEqual(calls, {"query": 1, "upsert": 1})
+
+    def test_calls_that_nobody_waits_for_any_more(self):
+        async def work(client):
+            async def one(i):
+                return await client.asynchronously(lambda options: client.start_upsert([(f"r{i}", [1.0, i], None)], options))
+            tasks = [asyncio.create_task(one(i)) for i in range(20)]
+            await asyncio.sleep(0)  # they have started
+            for task in tasks[::2]:
+                task.cancel()
+            done = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
+            return [isinstance(result, asyncio.CancelledError) or result for result in done]
+
+        with Vecmuxd("--fault", "Upsert:delay=200ms") as server:
+            with vecmux.Client(server.target, library=LIBRARY) as client:
+                self.assertEqual(asyncio.run(work(client)), [True, 1] * 10)
+                self.assertEqual(asyncio.run(work(client)), [True, 1] * 10)  # and in another loop
+
+    def test_a_call_cancelled_in_the_moment_it_ends(self):
+        async def work(client):
+            task = asyncio.create_task(client.asynchronously(
+                lambda options: client.start_upsert([("r", [1.0, 0.0], None)], options)))
+            await asyncio.sleep(0)
+            time.sleep(0.3)  # its event is there, and is taken before the task hears that it is cancelled, or after
+            asyncio.get_running_loop().call_soon(task.cancel)
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+
+        with Vecmuxd() as server, vecmux.Client(server.target, library=LIBRARY) as client:
+            asyncio.run(work(client))
+            self.assertEqual(client.upsert([("s", [1.0, 0.0], None)]), 1)
+
+    def test_a_client_that_is_closed(self):
+        with Vecmuxd() as server, vecmux.Client(server.target, library=LIBRARY) as client:
+            client.close()
+            client.close()
+            for use in (client.stats, client.options, lambda: client.query([1.0], 1), lambda: client.put_arrow(None)):
+                with self.assertRaisesRegex(ValueError, "closed"):
+                    use()
 
     def test_errors(self):
         with self.assertRaisesRegex(vecmux.Error, 'unknown property "endpoin"'):
