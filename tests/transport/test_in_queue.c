@@ -4,6 +4,8 @@
  * grpc_completion_queue_next calls it first.
  */
 #include <grpc/grpc.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -112,6 +114,54 @@ START_TEST(a_task_posted_in_the_queue_runs)
     call_in_queue(post_task);
     ck_assert(has_happened());
     transport->vtable->shutdown(transport, true);
+}
+END_TEST
+
+/* --- a transport that ends meanwhile ------------------------------------------------------------------------------- */
+
+static _Thread_local bool posts_slowly;
+static atomic_bool is_inside;
+
+grpc_call_error
+__real_grpc_call_start_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag, void *reserved);
+grpc_call_error
+__wrap_grpc_call_start_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag, void *reserved);
+
+grpc_call_error
+__wrap_grpc_call_start_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag, void *reserved)
+{
+    if (posts_slowly) {
+        atomic_store(&is_inside, true);
+        nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    }
+    grpc_call_error error = __real_grpc_call_start_batch(call, ops, count, tag, reserved);
+    if (posts_slowly)
+        atomic_store(&is_inside, false);
+    return error;
+}
+
+static void *
+post_slowly(void *arg)
+{
+    (void)arg;
+    posts_slowly = true;
+    post_task();
+    return NULL;
+}
+
+/* The task runs before the poster has woken the loop, which is awake for another reason. */
+START_TEST(a_loop_waits_for_those_who_post)
+{
+    pthread_t poster;
+    open_transport();
+    ck_assert_int_eq(pthread_create(&poster, NULL, post_slowly, NULL), 0);
+    while (!atomic_load(&is_inside))
+        sched_yield();
+    transport->vtable->wake(loop);
+    ck_assert(has_happened());
+    transport->vtable->shutdown(transport, true);
+    ck_assert(!atomic_load(&is_inside));
+    pthread_join(poster, NULL);
 }
 END_TEST
 
@@ -240,8 +290,11 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {a_timer_set_in_the_queue_fires, a_task_posted_in_the_queue_runs,
+    const TTest *const tests[] = {a_timer_set_in_the_queue_fires,
+                                  a_task_posted_in_the_queue_runs,
+                                  a_loop_waits_for_those_who_post,
                                   an_operation_that_ends_in_the_queue_is_announced,
-                                  a_driver_sees_the_end_that_came_in_the_queue, NULL};
+                                  a_driver_sees_the_end_that_came_in_the_queue,
+                                  NULL};
     return run_suite("transport_in_queue", tests);
 }

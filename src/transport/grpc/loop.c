@@ -60,10 +60,12 @@ vmx_grpc_wake(vmx_loop *base)
 
 /* --- tasks -------------------------------------------------------------------------------------------------------- */
 
+/* The lock keeps the loop there: as soon as the task can be seen it may run, and be the last that the transport was kept for. */
 void
 vmx_grpc_post(vmx_loop *base, vmx_task *task)
 {
     vmx_grpc_loop *loop = (vmx_grpc_loop *)base;
+    vmx_lock_acquire(&loop->lock);
     vmx_task *newest = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do
         task->next = newest;
@@ -72,6 +74,7 @@ vmx_grpc_post(vmx_loop *base, vmx_task *task)
      * it is inside the queue, or about to be: there the core may call back (a release). */
     if (newest == NULL && (current != loop || atomic_load_explicit(&loop->sleep_until_us, memory_order_relaxed) > 0))
         interrupt(loop);
+    vmx_lock_release(&loop->lock);
 }
 
 static size_t
@@ -312,6 +315,8 @@ vmx_grpc_loop_new(vmx_grpc_transport *transport, grpc_channel *nowhere)
 void
 vmx_grpc_loop_free(vmx_grpc_loop *loop)
 {
+    vmx_lock_acquire(&loop->lock); /* nobody is inside vmx_grpc_post any more */
+    vmx_lock_release(&loop->lock);
     grpc_call_unref(loop->wake_call);
     grpc_completion_queue_shutdown(loop->queue);
     while (grpc_completion_queue_next(loop->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type !=
