@@ -13,7 +13,8 @@
 #include "core/log.h"
 
 typedef enum clean_step {
-    STEP_FIND_JOB = 0,
+    STEP_DROP_FILES = 0, /* of a build that has failed: at once, as the next build of that output waits for nobody */
+    STEP_FIND_JOB,
     STEP_CANCEL_JOB,
     STEP_FIND_VECTORS,
     STEP_ABORT_VECTORS,
@@ -22,7 +23,7 @@ typedef enum clean_step {
     STEP_ABORT_IDS,
     STEP_DELETE_IDS,
     STEP_DELETE_RESULT,
-    STEP_CLOSE_FILES,
+    STEP_CLOSE_FILES, /* of one that has not: until then they say that only the clean-up is left */
     STEP_END
 } clean_step;
 
@@ -59,6 +60,8 @@ is_wanted(const vmx_build *build, clean_step which)
     bool waits = build->kind == VMX_BUILD_REMOTE || build->kind == VMX_BUILD_IN_PLACE;
     const vmx_upload *upload = which < STEP_FIND_IDS ? &build->vectors : &build->ids;
     switch (which) {
+    case STEP_DROP_FILES:
+        return failed && build->download.output.fd >= 0; /* else OUTPUT.part is none of ours */
     case STEP_FIND_JOB:
         return failed && build->triggered && !job_known;
     case STEP_CANCEL_JOB:
@@ -75,7 +78,7 @@ is_wanted(const vmx_build *build, clean_step which)
     case STEP_DELETE_RESULT:
         return deletes_blobs(build) && (build->triggered || job_known || build->finished_before);
     case STEP_CLOSE_FILES:
-        return build->kind == VMX_BUILD_REMOTE && build->worker != NULL;
+        return !failed && build->kind == VMX_BUILD_REMOTE;
     default:
         return true;
     }
@@ -214,10 +217,9 @@ static void
 run_files(vmx_chore *chore)
 {
     vmx_build *build = chore->build;
-    bool part_is_ours = build->download.output.fd >= 0;
     if (succeeded(build))
         vmx_output_remove(build, true);
-    else if (part_is_ours && (!build->settings.keyed || build->settings.spec.clean_up_failed))
+    else if (!build->settings.keyed || build->settings.spec.clean_up_failed)
         vmx_output_remove(build, false);
     vmx_output_close(build); /* last, as the lock goes with it */
 }
@@ -242,6 +244,9 @@ static void
 take(vmx_build *build, clean_step which)
 {
     switch (which) {
+    case STEP_DROP_FILES:
+    case STEP_CLOSE_FILES:
+        return vmx_chore_start(&build->download.chore, build, run_files, on_files);
     case STEP_FIND_JOB:
         return find_job(build);
     case STEP_CANCEL_JOB:
@@ -260,8 +265,6 @@ take(vmx_build *build, clean_step which)
         return delete_blob(build, build->ids.name);
     case STEP_DELETE_RESULT:
         return delete_blob(build, build->settings.result_blob);
-    case STEP_CLOSE_FILES:
-        return vmx_chore_start(&build->download.chore, build, run_files, on_files);
     case STEP_END:
         complete(build);
     }
@@ -287,6 +290,6 @@ vmx_clean_begin(vmx_build *build)
     build->stage = VMX_STAGE_WINDING;
     if (succeeded(build) && build->kind == VMX_BUILD_REMOTE)
         vmx_build_enter(build, VMX_BUILD_CLEAN_UP, 0, 0);
-    build->clean_step = STEP_FIND_JOB;
+    build->clean_step = STEP_DROP_FILES;
     step(build);
 }

@@ -129,10 +129,39 @@ START_TEST(a_file_that_another_build_writes_is_left_alone)
 }
 END_TEST
 
+/* The other waits for no server: that a build was cancelled is seen in the file at once. */
+START_TEST(a_file_is_let_go_before_the_server_has_cleaned_up)
+{
+    gate rows = {.free_rows = ROWS};
+    faulty late;
+    service_start(0);
+    faulty_start(&late, "DeleteBlob:delay=500ms:times=1");
+    vmx_client *client = open_patient_builder(late.endpoint);
+    vmx_build_spec spec = make_spec("out");
+    spec.graph_only = spec.clean_up_failed = true;
+    vmx_op *op = start_patient_build(client, make_gated_source(&rows), &spec);
+    await_reached(&rows);
+    ck_assert(file_exists("out.part"));
+    vmx_op_cancel(op);
+    atomic_store(&rows.open, true);
+    for (int64_t limit = now_ms() + slow_ms(10000); faulty_hits(&late) == 0 && now_ms() < limit;)
+        sleep_ms(1);
+    ck_assert_uint_eq(faulty_hits(&late), 1);
+    ck_assert(!file_exists("out.part") && !file_exists("out.part.state"));
+    ck_assert_int_eq(vmx_op_wait(op, slow_ms(10000)), VMX_ERR_CANCELLED);
+    vmx_op_free(op);
+    close_client(client);
+    faulty_stop(&late);
+    service_stop();
+    faulty_free(&late);
+}
+END_TEST
+
 int
 main(void)
 {
     const TTest *const tests[] = {a_part_that_another_has_completed_while_it_was_read,
-                                  a_file_that_another_build_writes_is_left_alone, NULL};
+                                  a_file_that_another_build_writes_is_left_alone,
+                                  a_file_is_let_go_before_the_server_has_cleaned_up, NULL};
     return run_builds("build_together", tests, 30000, false);
 }
