@@ -268,6 +268,16 @@ take_expired_locked(vmx_pool *pool, uint64_t now_us)
     return NULL;
 }
 
+/* There was no memory for its successor. The link is there as long as nothing has replaced it and a call runs. */
+static void
+renew_later(vmx_pool *pool, vmx_link *old, uint64_t now_us)
+{
+    enum { PAUSE_MS = 1000 };
+    vmx_lock_acquire(&pool->lock);
+    old->expires_us = vmx_deadline_us(now_us, PAUSE_MS);
+    vmx_lock_release(&pool->lock);
+}
+
 void
 vmx_pool_renew(vmx_pool *pool, uint64_t now_us)
 {
@@ -275,8 +285,12 @@ vmx_pool_renew(vmx_pool *pool, uint64_t now_us)
     vmx_link *old = take_expired_locked(pool, now_us);
     vmx_lock_release(&pool->lock);
     vmx_link *successor = NULL;
-    if (old == NULL || vmx_link_open(pool, old->place, &successor, NULL) != VMX_OK)
+    if (old == NULL)
         return;
+    if (vmx_link_open(pool, old->place, &successor, NULL) != VMX_OK) {
+        renew_later(pool, old, now_us);
+        return;
+    }
     vmx_lock_acquire(&pool->lock);
     bool closed = pool->locked.closed;
     successor->closing = closed;

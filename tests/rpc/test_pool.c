@@ -331,6 +331,53 @@ hedging(void)
     return retry;
 }
 
+static bool link_fails;
+
+static void *
+realloc_without_link(void *ptr, size_t size, void *user)
+{
+    (void)user;
+    bool fails = link_fails && size == sizeof(vmx_link);
+    link_fails = link_fails && !fails;
+    return fails ? NULL : realloc(ptr, size);
+}
+
+static void *
+malloc_without_link(size_t size, void *user)
+{
+    return realloc_without_link(NULL, size, user);
+}
+
+static void
+free_any(void *ptr, void *user)
+{
+    (void)user;
+    free(ptr);
+}
+
+START_TEST(an_old_connection_is_replaced_when_there_is_memory_again)
+{
+    const char *const properties[] = {"channel.count", "1", "channel.max.age.ms", "1000", NULL};
+    vmx_channel_info info;
+    vmx_channel_info_init(&info, sizeof info);
+    vmx_set_allocator(&(vmx_allocator){malloc_without_link, realloc_without_link, free_any, NULL});
+    world *w = world_new(1, properties);
+    link_fails = true;
+    for (int i = 0; i < 3; i++) {
+        world_run(w, 2 * SECOND);
+        vmx_op *op = world_query(w, NULL);
+        ck_assert_int_eq(world_wait(op), VMX_OK);
+        vmx_op_free(op);
+    }
+    world_run(w, 1 * SECOND);
+    ck_assert(!link_fails);
+    ck_assert(vmx_client_channel(w->client, 0, &info));
+    ck_assert_uint_gt(info.reconnects, 0);
+    world_free(w);
+    vmx_set_allocator(NULL);
+}
+END_TEST
+
 START_TEST(a_hedge_takes_another_connection)
 {
     static const answer script[] = {{.delay_us = 500 * MS}, {.delay_us = 5 * MS}};
@@ -469,6 +516,7 @@ main(void)
         a_refusal_by_the_server_is_no_fault_of_the_connection,
         rather_a_place_in_line_than_an_ejected_connection,
         an_old_connection_is_replaced_first_and_drained_then,
+        an_old_connection_is_replaced_when_there_is_memory_again,
         a_hedge_takes_another_connection,
         a_hedge_may_save_a_failure,
         nothing_is_hedged_that_writes_or_has_no_second_connection,
