@@ -196,8 +196,9 @@ START_TEST(channel_is_closed_before_calls_begin)
 }
 END_TEST
 
+/* Of threads whose name begins so; they are told if `tell`. */
 static size_t
-count_named(const char *name)
+look_at_threads(const char *name, bool tell)
 {
     size_t count = 0;
     DIR *dir = opendir("/proc/self/task");
@@ -209,20 +210,29 @@ count_named(const char *name)
             count += strncmp(text, name, strlen(name)) == 0;
         if (file != NULL)
             fclose(file);
+        if (tell && text[0] != '\0')
+            fprintf(stderr, "a thread: %s", text);
     }
     closedir(dir);
     return count;
+}
+
+static size_t
+count_named(const char *name)
+{
+    return look_at_threads(name, false);
 }
 
 /* The last instructions of a thread that has been waited for may still be under way. */
 static bool
 threads_are(size_t count)
 {
-    for (int i = 0; i < 500; i++) {
+    for (uint64_t i = 0; i < 500 * test_slowness(); i++) {
         if (count_threads() == count)
             return true;
         usleep(10000);
     }
+    look_at_threads("", true);
     return false;
 }
 

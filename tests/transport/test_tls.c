@@ -34,7 +34,7 @@ static void
 close_all(void)
 {
     harness_close(&h);
-    for (int i = 0; i < 500 && count_threads() > threads_before; i++)
+    for (uint64_t i = 0; i < 500 * test_slowness() && count_threads() > threads_before; i++)
         usleep(10000);
 }
 
