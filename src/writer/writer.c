@@ -79,6 +79,7 @@ take_rest_locked(vmx_writer *writer)
     while ((send = vmx_send_pop(&writer->locked.waiting)) != NULL)
         vmx_send_push(&rest, send);
     for (vmx_batch *batch = writer->locked.oldest; batch != NULL; batch = batch->next) {
+        batch->follower_count = 0; /* nobody waits for it any more: those that did go before it */
         if (batch->closed && batch->send != NULL) {
             vmx_send_push(&rest, batch->send);
             batch->send = NULL;

@@ -348,6 +348,29 @@ START_TEST(a_forked_child_has_put_nothing)
 }
 END_TEST
 
+/* --- batches that wait for others ------------------------------------------------------------------------------------ */
+
+/* Of three writes of one id only the first is in flight: the others fail before it does. */
+START_TEST(writes_that_wait_for_another_fail_before_it)
+{
+    store_open(&s, 26, NULL);
+    s.delay_us = 1000000;
+    vmx_writer_options options = default_options();
+    options.queue = s.w->queue;
+    options.batch_vectors = PACED;
+    vmx_writer *writer = open_writer(&options);
+    for (size_t i = 0; i < 3; i++)
+        must_put(writer, 0, PACED, 4, 1);
+    world_run(s.w, 10000);
+    ck_assert_uint_eq(s.requests, 1);
+    vmx_writer_free(writer);
+    world_run(s.w, 10000);
+    expect_reports(3, VMX_ERR_CANCELLED);
+    ck_assert_uint_eq(used_bytes(), 0);
+    world_free(s.w);
+}
+END_TEST
+
 /* --- opening, while the client is closed ----------------------------------------------------------------------------- */
 
 /* A thread that opens a writer and stands still in the middle of it: its dead letter file is a pipe without a reader. */
@@ -426,16 +449,12 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {reports_may_be_freed_after_the_client_is_closed,
-                                  a_put_that_waits_for_their_reader_ends_with_its_writer,
-                                  what_is_cancelled_before_its_start_is_not_sent,
-                                  a_client_waits_for_sends_that_are_about_to_start,
-                                  a_batch_is_there_until_its_last_send_was_logged,
-                                  what_was_flushed_was_reported,
-                                  a_rate_is_a_number_however_small,
-                                  a_server_that_asks_for_an_endless_pause_is_left_alone,
-                                  a_forked_child_has_put_nothing,
-                                  a_writer_that_is_not_open_yet_is_not_asked_for_memory,
-                                  NULL};
+    const TTest *const tests[] = {
+        reports_may_be_freed_after_the_client_is_closed,       a_put_that_waits_for_their_reader_ends_with_its_writer,
+        what_is_cancelled_before_its_start_is_not_sent,        a_client_waits_for_sends_that_are_about_to_start,
+        a_batch_is_there_until_its_last_send_was_logged,       what_was_flushed_was_reported,
+        writes_that_wait_for_another_fail_before_it,           a_rate_is_a_number_however_small,
+        a_server_that_asks_for_an_endless_pause_is_left_alone, a_forked_child_has_put_nothing,
+        a_writer_that_is_not_open_yet_is_not_asked_for_memory, NULL};
     return run_suite("writer_ends", tests);
 }
