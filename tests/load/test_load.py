@@ -325,6 +325,21 @@ class ResumeTest(LoadBase):
         done, _ = self.load(*arguments)
         self.assertEqual((done["stored_before"], done["stored"]), (before, 20000 - before))
 
+    def test_signal_while_standard_input_is_silent(self):
+        process = self.start("--json", "-", stdin=subprocess.PIPE)
+        process.stdin.write(lines([{"id": str(i), "values": [1, 2]} for i in range(4000)]))
+        process.stdin.flush()
+        limit = time.monotonic() + 20 * SLOW
+        while self.count() == 0 and time.monotonic() < limit:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(30 * SLOW)
+        done = json.loads(process.stdout.read().splitlines()[-1])
+        self.assertEqual((code, done["complete"], done["stored"]), (1, False, self.count()))
+        self.assertIn("interrupted", process.stderr.read())
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
     def test_control_c_for_all_processes(self):
         """On a terminal every process gets the signal; the first one is an order to end in order all the same."""
         np.save(self.path("a.npy"), np.ones((40000, 8), "f4"))

@@ -5,12 +5,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define READ_MAX (1u << 20)
+#define LOOK_MS  100 /* how long a signal may be overlooked */
+
+volatile sig_atomic_t load_interrupted;
 
 static bool
 is_packed(int fd)
@@ -98,10 +102,22 @@ read_packed(load_bytes *bytes, void *buffer, size_t length, cli_reason *reason)
     return -1;
 }
 
+static bool
+wait_for_stream(int fd, cli_reason *reason)
+{
+    struct pollfd stream = {.fd = fd, .events = POLLIN};
+    while (!load_interrupted)
+        if (poll(&stream, 1, LOOK_MS) > 0)
+            return true;
+    return cli_refuse(reason, "interrupted while there was nothing to read");
+}
+
 static ssize_t
 read_plain(load_bytes *bytes, void *buffer, size_t length, cli_reason *reason)
 {
     ssize_t count;
+    if (!bytes->seekable && !wait_for_stream(bytes->fd, reason))
+        return -1;
     do
         count = bytes->seekable ? pread(bytes->fd, buffer, length, (off_t)bytes->position)
                                 : read(bytes->fd, buffer, length);

@@ -7,12 +7,16 @@
 
 #include "cli/json.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <zlib.h>
 
 #define LOAD_UNKNOWN UINT64_MAX
+
+/* A signal asked for the end: a stream that has nothing to read is not waited for any longer, and is refused. */
+extern volatile sig_atomic_t load_interrupted;
 
 typedef struct load_bytes {
     int fd;            /* -1 when `gz` holds it */

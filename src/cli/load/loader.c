@@ -1,6 +1,7 @@
 #include "loader.h"
 
 #include "buffers.h"
+#include "bytes.h"
 #include "cli/cli.h"
 #include "dead_letters.h"
 #include "progress.h"
@@ -42,13 +43,11 @@ typedef struct loader {
     bool broken; /* the input, the dead letters or the journal */
 } loader;
 
-static volatile sig_atomic_t interrupted;
-
 static void
 interrupt(int number)
 {
     (void)number;
-    interrupted = 1;
+    load_interrupted = 1;
 }
 
 /* The first signal lets what is in flight end; the second ends the process. */
@@ -56,7 +55,7 @@ static void
 catch_signals(void)
 {
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
-    interrupted = 0;
+    load_interrupted = 0;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -192,7 +191,7 @@ tick(loader *l)
     load_progress_show(&l->progress, &figures);
     if (clock_ms() - l->journal_ms >= JOURNAL_MS)
         write_journal(l, false);
-    if (interrupted)
+    if (load_interrupted)
         l->stop = true;
 }
 
