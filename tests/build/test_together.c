@@ -61,14 +61,33 @@ static void
 upload_all_parts(faulty *refusing)
 {
     faulty_start(refusing, "CompleteUpload:permission-denied");
-    vmx_client *client = open_builder(refusing->endpoint);
+    vmx_client *client = open_patient_builder(refusing->endpoint);
     vmx_build_spec spec = make_keyed_spec("other");
-    vmx_op *op = start_build(client, make_source(), &spec, NULL, NULL);
+    vmx_op *op = start_patient_build(client, make_source(), &spec);
     ck_assert_int_eq(vmx_op_wait(op, slow_ms(20000)), VMX_ERR_FALLBACK);
     ck_assert_ptr_nonnull(strstr(vmx_op_error(op)->message, "build (upload): "));
     vmx_op_free(op);
     close_client(client);
     faulty_stop(refusing);
+}
+
+/* Repeats soon and often. */
+static vmx_op *
+start_eager_build(vmx_client *client, vmx_source *source, const vmx_build_spec *spec)
+{
+    vmx_op *op;
+    vmx_error error;
+    vmx_retry eager;
+    vmx_call_options options = to_queue(NULL, NULL);
+    vmx_retry_init(&eager, sizeof eager, VMX_RETRY_BULK);
+    eager.initial_backoff_ms = 10;
+    eager.max_backoff_ms = 50;
+    eager.max_attempts = 1000;
+    options.retry = &eager;
+    vmx_status status = vmx_client_build(client, source, spec, &options, &op, &error);
+    ck_assert_msg(status == VMX_OK, "%s", error.message);
+    vmx_source_free(source);
+    return op;
 }
 
 /* The stream breaks while the source is read, and the server says that the part is whole. */
@@ -82,7 +101,7 @@ START_TEST(a_part_that_another_has_completed_while_it_was_read)
     vmx_mock_proxy *proxy = start_slow_proxy(0, endpoint);
     vmx_client *client = open_patient_builder(endpoint);
     vmx_build_spec spec = make_keyed_spec("out");
-    vmx_op *op = start_build(client, make_gated_source(&rows), &spec, NULL, NULL);
+    vmx_op *op = start_eager_build(client, make_gated_source(&rows), &spec);
     await_reached(&rows);
     upload_all_parts(&refusing);
     vmx_mock_proxy_cut(proxy, 0, true);
