@@ -23,10 +23,12 @@ enum { SOON_MS = 5000 }; /* a limit: what is not lost comes at once */
 
 static void (*_Atomic in_queue)(void);
 
+/* Visible: the linker of a sanitized build counts the libraries' calls too. */
+#define IN_PLACE __attribute__((visibility("default")))
+
 grpc_event
 __real_grpc_completion_queue_next(grpc_completion_queue *queue, gpr_timespec deadline, void *reserved);
-/* Visible: the linker of a sanitized build counts the library's calls too. */
-__attribute__((visibility("default"))) grpc_event
+IN_PLACE grpc_event
 __wrap_grpc_completion_queue_next(grpc_completion_queue *queue, gpr_timespec deadline, void *reserved);
 
 grpc_event
@@ -124,7 +126,7 @@ static atomic_bool is_inside;
 
 grpc_call_error
 __real_grpc_call_start_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag, void *reserved);
-grpc_call_error
+IN_PLACE grpc_call_error
 __wrap_grpc_call_start_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag, void *reserved);
 
 grpc_call_error
