@@ -33,6 +33,8 @@ complete(vmx_run *run)
         run->client->transport->vtable->timer_set(run->loop, &run->timer, vmx_client_now(run->client));
         return;
     }
+    if (run->op.error.code != VMX_OK && run->has_written && run->op.error.outcome != VMX_OUTCOME_DONE)
+        run->op.error.outcome = VMX_OUTCOME_UNKNOWN; /* whatever is known of the last call */
     const vmx_reply *reply = vmx_call_reply(&run->call);
     run->op.headers = reply->headers;
     run->op.header_count = reply->header_count;
@@ -195,6 +197,7 @@ on_call_done(vmx_call *call)
             complete(run);
         return;
     }
+    run->has_written |= call->request.writes;
     if (hold_reply(run))
         run->machine.on_reply(&run->machine, &call->last->message, &call->last->reply, &run->step);
     else
@@ -287,7 +290,7 @@ vmx_run_new(vmx_client *client, const char *name, vmx_str name_space, const vmx_
     run->client = client;
     run->loop = NULL;
     run->timer = (vmx_timer){.fire = on_timer};
-    run->waiting = run->ended = false;
+    run->waiting = run->has_written = run->ended = false;
     run->reply_bytes = 0;
     run->start_task.run = run_start;
     run->timer_task.run = run_timer;

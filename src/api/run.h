@@ -19,9 +19,10 @@ typedef struct vmx_run {
     vmx_call call;
     size_t reply_bytes; /* of the client's budget of replies */
     vmx_loop *loop;
-    vmx_timer timer; /* of a WAIT step */
-    bool waiting;    /* the timer is armed, or its task is on its way */
-    bool ended;      /* inside its own start: the timer's task completes it */
+    vmx_timer timer;  /* of a WAIT step */
+    bool waiting;     /* the timer is armed, or its task is on its way */
+    bool has_written; /* one of its calls has succeeded that changes the index */
+    bool ended;       /* inside its own start: the timer's task completes it */
     vmx_task start_task, timer_task;
 } vmx_run;
 

@@ -121,7 +121,9 @@ world_open(world *w, uint64_t seed, const char *const *properties)
               properties[i], error.message);
     check(vmx_client_open_on(config, w->transport, seed, &w->client, &error) == VMX_OK, "client", error.message);
     vmx_config_free(config);
-    check(vmx_index_open(w->client, VMX_STR(""), VMX_STR(""), &w->index, &error) == VMX_OK, "index", error.message);
+    /* A Pinecone index has the endpoint's name. */
+    vmx_str name = vmx_str_from(strcmp(w->client->engine.vtable->name, "pinecone") == 0 ? "" : "some");
+    check(vmx_index_open(w->client, name, VMX_STR(""), &w->index, &error) == VMX_OK, "index", error.message);
     check(vmx_queue_new(w->client, &w->queue, &error) == VMX_OK, "queue", error.message);
 }
 

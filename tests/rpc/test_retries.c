@@ -215,6 +215,31 @@ START_TEST(who_waits_for_a_connection_gets_it)
 }
 END_TEST
 
+START_TEST(what_an_earlier_call_has_done_is_not_denied)
+{
+    static const answer script[] = {
+        {.grpc_code = VMX_GRPC_NOT_FOUND, .reach = VMX_REACH_SERVER, .text = "none"}, /* is it there? */
+        {0},                                                                          /* it is made */
+        {.grpc_code = VMX_GRPC_UNAVAILABLE, .reach = VMX_REACH_NONE, .text = "down"}, /* as it is now? */
+    };
+    vmx_op *op;
+    vmx_index_spec spec;
+    world *w = world_new(1, (const char *const[]){"engine", "qdrant", NULL});
+    vmx_retry retry = world_policy(VMX_RETRY_NONE);
+    vmx_call_options options = world_options(&retry);
+    vmx_index_spec_init(&spec, sizeof spec);
+    spec.dimension = 4;
+    spec.metric = VMX_STR("cosine");
+    world_script(w, script, 3);
+    ck_assert_int_eq(vmx_index_ensure(w->index, &spec, &options, &op, NULL), VMX_OK);
+    ck_assert_int_eq(world_wait(op), VMX_ERR_UNAVAILABLE);
+    ck_assert_str_eq(w->sightings[1].method, "/qdrant.Collections/Create");
+    ck_assert_int_eq(vmx_op_error(op)->outcome, VMX_OUTCOME_UNKNOWN);
+    vmx_op_free(op);
+    world_free(w);
+}
+END_TEST
+
 /* --- times beyond all bounds ---------------------------------------------------------------------------------------- */
 
 /* As many milliseconds that their microseconds do not fit into 64 bits, but for a few hundred. */
@@ -437,6 +462,7 @@ main(void)
         the_servers_hint_is_told,
         who_waits_for_a_connection_is_told_why_there_is_none,
         who_waits_for_a_connection_gets_it,
+        what_an_earlier_call_has_done_is_not_denied,
         a_pause_that_never_ends_is_not_a_short_one,
         a_hedge_that_never_comes_does_not_come_at_once,
         a_pushback_for_ever_is_not_a_short_one,
