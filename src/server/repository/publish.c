@@ -88,7 +88,8 @@ vmxd_repository_publish(vmxd_repository *repository, const Vmxd__StoredBlob *sto
     return done;
 }
 
-static bool delete (vmxd_repository *repository, const char *name, const vmxd_blob *only)
+static bool
+remove_named(vmxd_repository *repository, const char *name, const vmxd_blob *only)
 {
     pthread_mutex_lock(&repository->publishing);
     vmxd_blob *blob = vmxd_repository_take_off(repository, name, only);
@@ -102,11 +103,11 @@ static bool delete (vmxd_repository *repository, const char *name, const vmxd_bl
 bool
 vmxd_repository_delete(vmxd_repository *repository, const char *name)
 {
-    return delete (repository, name, NULL);
+    return remove_named(repository, name, NULL);
 }
 
 bool
 vmxd_repository_delete_blob(vmxd_repository *repository, const vmxd_blob *blob)
 {
-    return delete (repository, vmxd_blob_info(blob)->name, blob);
+    return remove_named(repository, vmxd_blob_info(blob)->name, blob);
 }
