@@ -18,7 +18,7 @@ free_run(vmx_run *run)
 void
 vmx_run_store_init(vmx_run_store *store)
 {
-    *store = (vmx_run_store){0};
+    *store = (vmx_run_store){NULL};
     vmx_lock_init(&store->lock);
 }
 
