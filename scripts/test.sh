@@ -31,7 +31,7 @@ more:
 TEXT
 }
 
-build=build sanitize= emulator= slow=1 jobs=1 perf= fuzz= perturb=0 servers=()
+build=build sanitize= emulator= slow=1 jobs=1 perf= fuzz= perturb= servers=()
 select=(-LE 'long|servers')
 while [ $# -gt 0 ]; do
     case $1 in
@@ -57,9 +57,14 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-if [ "$perturb" != 0 ]; then
-    [ "$build" = build ] || [ "$build" = build-asan ] ||
-        { echo "test.sh: --perturb goes with the plain tests or --asan, not with what is built in $build" >&2 && exit 2; }
+refuse_perturb() {
+    echo "test.sh: --perturb $perturb: $1" >&2
+    exit 2
+}
+if [ -n "$perturb" ]; then
+    [[ $perturb =~ ^[1-9][0-9]{0,8}$ ]] || refuse_perturb "the seed is a number from 1 to 999999999"
+    [[ $build =~ ^build(-asan)?$ ]] || refuse_perturb "goes with the plain tests or --asan, not with what is built in $build"
+    [ -z "$fuzz$perf" ] || refuse_perturb "goes with tests; leave --fuzz and --perf out"
     slow=$((slow * 2))
 fi
 
@@ -97,7 +102,7 @@ export VMX_SERVERS_SKIP
 run=()
 if [ "$sanitize" = thread ] && setarch -R true 2>/dev/null; then
     run=(setarch -R)
-elif [ "$perturb" != 0 ]; then
+elif [ -n "$perturb" ]; then
     export VMX_PERTURB=$perturb
     export ASAN_OPTIONS="verify_asan_link_order=0:${ASAN_OPTIONS:-}"
     run=(env "LD_PRELOAD=$PWD/$build/bin/perturb.so")
